@@ -1,0 +1,37 @@
+#include "base/diag.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+int
+pst_diag_set(struct pst_diag *diag, const char *file, unsigned line, const char *key,
+	const char *remedy, const char *fmt, ...)
+{
+	va_list ap;
+
+	memset(diag, 0, sizeof(*diag));
+	snprintf(diag->file, sizeof(diag->file), "%s", file ? file : "");
+	snprintf(diag->key, sizeof(diag->key), "%s", key ? key : "");
+	snprintf(diag->remedy, sizeof(diag->remedy), "%s", remedy ? remedy : "");
+	diag->line = line;
+	va_start(ap, fmt);
+	vsnprintf(diag->text, sizeof(diag->text), fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+void
+pst_diag_print(FILE *out, const struct pst_diag *diag)
+{
+	if (diag->file[0])
+		fputs(diag->file, out);
+	if (diag->line)
+		fprintf(out, ":%u", diag->line);
+	if (diag->file[0])
+		fputs(": ", out);
+	if (diag->key[0])
+		fprintf(out, "%s: ", diag->key);
+	fprintf(out, "%s\n", diag->text);
+	if (diag->remedy[0])
+		fprintf(out, "    remedy: %s\n", diag->remedy);
+}
