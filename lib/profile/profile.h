@@ -1,0 +1,167 @@
+/* The profile: file -> checked and derived, const once started.
+ *
+ * Everything the daemon's behaviour depends on is here and documented in docs/profile.md; no key
+ * exists that nothing reads. Strings and arrays belong to the profile and live until
+ * pst_profile_free. Sizes in bytes, durations in nanoseconds, after units were applied. */
+#ifndef PST_PROFILE_H
+#define PST_PROFILE_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/diag.h"
+
+#define PST_PORTS_MAX      16
+#define PST_LISTENERS_MAX  64
+#define PST_STREAMS_MAX    64 /* with the quarantine stream */
+#define PST_RX_LCORES_MAX  32
+#define PST_WRITERS_MAX    16
+#define PST_QUEUES_MAX     64 /* of all ports together, kernel path included */
+#define PST_ADDRESSES_MAX  64 /* of one listener */
+#define PST_NAME_MAX       200 /* bytes of a stream name, Kafka's rule */
+#define PST_QUARANTINE     "penstock.quarantine" /* always the last stream */
+
+enum pst_framing { PST_FRAMING_DATAGRAM, PST_FRAMING_LINES, PST_FRAMING_MOLD64 };
+enum pst_idle { PST_IDLE_ADAPTIVE, PST_IDLE_SPIN };
+
+/* How UDP and IPv4 header checksums are judged on a port.
+ * STRICT: wrong is rejected. LOCAL: additionally a UDP checksum field equal to the folded
+ * pseudo-header sum counts as right: a local sender's kernel left it partial (lo, veth).
+ * NIC: trusted where the mbuf's offload flags say good or bad, else as STRICT. */
+enum pst_checksum { PST_CHECKSUM_STRICT, PST_CHECKSUM_LOCAL, PST_CHECKSUM_NIC };
+
+enum pst_port_kind { PST_PORT_AF_XDP, PST_PORT_PCI, PST_PORT_VDEV };
+
+/* An IP address in 16 bytes, IPv4 as ::ffff:a.b.c.d. */
+struct pst_addr {
+	uint8_t bytes[16];
+};
+
+struct pst_prefix {
+	struct pst_addr addr;
+	uint8_t len; /* 0 .. 128, of the 16-byte form */
+};
+
+struct pst_profile_port {
+	const char *name;    /* [a-zA-Z0-9_-]{1,32}, unique; names the partitions' origin */
+	enum pst_port_kind kind;
+	const char *device;  /* AF_XDP: interface; PCI: address; VDEV: EAL vdev argument whole */
+	uint16_t queue_cnt;  /* rx queues, 1 .. */
+	uint16_t rx_desc_cnt; /* power of two; AF_XDP: 2048 .. 4096 */
+	enum pst_checksum checksum;
+	bool promiscuous;
+	uint16_t queue_first_idx; /* derived: index of its queue 0 among all queues */
+};
+
+struct pst_profile_listener {
+	const char *name; /* [a-zA-Z0-9_-]{1,32}, unique */
+	struct pst_addr *addrs; /* destination addresses; all zero bytes: any IPv6, ::ffff:0.0.0.0: any IPv4 */
+	uint16_t addr_cnt;
+	uint16_t udp_port;
+	enum pst_framing framing;
+	uint16_t stream_idx;
+	bool default_drop; /* default action: keep or drop */
+	struct pst_prefix *allow; /* sources; none: all */
+	uint16_t allow_cnt;
+};
+
+struct pst_profile_stream {
+	const char *name;
+	uint64_t segment_bytes_max;  /* 1 MiB .. 1 GiB */
+	uint64_t segment_age_max_ns; /* roll of a non-empty segment; 0: never by age */
+	uint64_t retain_bytes;       /* per partition; 0: no limit */
+	uint64_t retain_age_ns;      /* 0: no limit */
+	bool header_ts_ns; /* add header ts_ns to each record */
+	bool header_rules; /* add header rules (matched ids) */
+};
+
+/* One rx queue: polled by exactly one rx lcore, packs into exactly one partition number. */
+struct pst_profile_queue {
+	uint16_t port_idx;
+	uint16_t queue_id;     /* of the port */
+	uint16_t rx_lcore_idx; /* derived: queues are dealt to the rx lcores in turn */
+};
+
+struct pst_profile {
+	const char *file;
+	const char *name; /* [a-zA-Z0-9_-]{1,32} */
+
+	const char *data_dir;
+	uint64_t data_retain_bytes; /* cap for the whole data directory; 0: none */
+
+	uint16_t core_main;                      /* physical CPU of the control thread */
+	uint16_t core_rx[PST_RX_LCORES_MAX];     /* one rx lcore each */
+	uint16_t rx_lcore_cnt;
+	uint16_t core_writer[PST_WRITERS_MAX];   /* one writer lcore each */
+	uint16_t writer_cnt;
+	enum pst_idle idle;
+
+	uint64_t memory_bytes; /* what EAL may take; checked against what the plan needs */
+	bool no_huge;
+
+	struct pst_profile_port *ports;
+	uint16_t port_cnt;
+	struct pst_profile_queue queues[PST_QUEUES_MAX]; /* derived: every (port, queue), ports in order */
+	uint16_t queue_cnt;
+	struct pst_profile_listener *listeners;
+	uint16_t listener_cnt;
+	struct pst_profile_stream *streams; /* of the file, in order, then the quarantine stream */
+	uint16_t stream_cnt;
+	uint16_t quarantine_stream_idx; /* derived: stream_cnt - 1 */
+
+	const char *rules_file;  /* NULL: no rules, every event takes its listener's default action */
+	const char *rules_cache; /* directory of compiled databases */
+	uint64_t rules_compile_cpu_s_max;
+	uint64_t rules_compile_bytes_max;
+
+	uint32_t batch_bytes_max;   /* uncompressed, 64 KiB .. 16 MiB */
+	uint32_t batch_records_max; /* 1 .. 1,000,000 */
+	uint64_t batch_age_max_ns;
+	uint32_t batch_buffer_cnt;  /* buffers per rx lcore, open and in flight */
+	int lz4_acceleration;       /* 1 .. 65537; 0: no compression */
+
+	uint64_t flush_bytes;  /* fdatasync after this many unsynced bytes ... */
+	uint64_t flush_age_ns; /* ... or when the oldest unsynced batch is this old */
+
+	uint32_t session_cnt_max;     /* per rx lcore */
+	uint32_t session_gap_cnt_max; /* ranges per session */
+
+	uint64_t kernel_rcvbuf_bytes; /* SO_RCVBUFFORCE of each listener's kernel socket */
+
+	uint32_t quarantine_rate;      /* records a second and queue; 0: off */
+	uint32_t quarantine_bytes_max; /* raw bytes kept of one frame or event */
+
+	const char *telemetry_prefix; /* DPDK file prefix: <run>/dpdk/<prefix>/dpdk_telemetry.v2 */
+
+	/* Derived: the memory plan in bytes, printed by --check. */
+	struct {
+		uint64_t mbufs, batches, sessions, handoff, total;
+		uint32_t mbuf_cnt; /* of each port's pool */
+	} plan;
+
+	struct pst_yaml_lines *lines; /* positions, for messages of later checks */
+};
+
+/* Loads, checks and derives. Checks everything that can be known without touching a device,
+ * presence of interfaces and CPUs included. Returns 0, or -1 with *diag. */
+int pst_profile_load(const char *path, struct pst_profile **out, struct pst_diag *diag);
+
+void pst_profile_free(struct pst_profile *profile);
+
+/* The resolved plan (cores, queues, partitions, memory, files) for `penstockd --check`. */
+void pst_profile_print_plan(FILE *out, const struct pst_profile *profile);
+
+/* Names of enums, as in the file. */
+const char *pst_framing_name(enum pst_framing framing);
+const char *pst_checksum_name(enum pst_checksum checksum);
+
+/* Writes the text form ("127.0.0.1", "::1") into buf of at least INET6_ADDRSTRLEN; returns its
+ * length. */
+unsigned pst_addr_format(const struct pst_addr *addr, char buf[INET6_ADDRSTRLEN]);
+
+/* Returns 0, or -1 if text is neither an IPv4 nor an IPv6 address. */
+int pst_addr_parse(const char *text, struct pst_addr *out);
+
+#endif
