@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/addr.h"
 #include "base/base.h"
 #include "base/clock.h"
 #include "base/diag.h"
@@ -54,4 +55,39 @@ Test(diag, names_file_line_key_and_remedy)
 	cr_assert_str_eq(text, "p.yaml:12: listeners[1].port: 70000 is not a UDP port\n"
 			       "    remedy: give 1 to 65535\n");
 	free(text);
+}
+
+Test(addr, text_round_trip)
+{
+	static const char *const good[] = {"127.0.0.1", "0.0.0.0", "::1", "2001:db8::5"};
+	char buf[INET6_ADDRSTRLEN];
+	struct pst_addr a;
+	for (size_t i = 0; i < PST_ARRAY_CNT(good); i++) {
+		cr_assert_eq(pst_addr_parse(good[i], &a), 0);
+		cr_assert_eq(pst_addr_format(&a, buf), strlen(good[i]));
+		cr_assert_str_eq(buf, good[i]);
+	}
+	static const char *const bad[] = {
+		"", "localhost", "1.2.3", "1.2.3.256", "::1%lo", "1.2.3.4/8"};
+	for (size_t i = 0; i < PST_ARRAY_CNT(bad); i++)
+		cr_assert_eq(pst_addr_parse(bad[i], &a), -1, "%s", bad[i]);
+}
+
+Test(addr, prefixes)
+{
+	struct pst_prefix p;
+	struct pst_addr in, out;
+	cr_assert_eq(pst_prefix_parse("10.1.16.0/20", &p), 0);
+	pst_addr_parse("10.1.31.255", &in);
+	pst_addr_parse("10.1.32.0", &out);
+	cr_assert(pst_prefix_holds(&p, &in));
+	cr_assert_not(pst_prefix_holds(&p, &out));
+	cr_assert_eq(pst_prefix_parse("0.0.0.0/0", &p), 0);
+	cr_assert(pst_prefix_holds(&p, &in));
+	pst_addr_parse("::1", &out);
+	cr_assert_not(pst_prefix_holds(&p, &out), "an IPv4 prefix holds no IPv6 address");
+	static const char *const bad[] = {
+		"10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0", "::1/129", "x/8", "::/-1"};
+	for (size_t i = 0; i < PST_ARRAY_CNT(bad); i++)
+		cr_assert_eq(pst_prefix_parse(bad[i], &p), -1, "%s", bad[i]);
 }

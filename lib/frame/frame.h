@@ -12,8 +12,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "base/base.h"
-#include "profile/profile.h"
+
+/* How UDP and IPv4 header checksums are judged on a port.
+ * STRICT: wrong is rejected. LOCAL: additionally a UDP checksum field equal to the folded
+ * pseudo-header sum counts as right: a local sender's kernel left it partial (lo, veth).
+ * NIC: trusted where the mbuf's offload flags say good or bad, else as STRICT. */
+enum pst_checksum { PST_CHECKSUM_STRICT, PST_CHECKSUM_LOCAL, PST_CHECKSUM_NIC };
+
+const char *pst_checksum_name(enum pst_checksum checksum);
 
 /* Every fate that a frame can have. The enum is the index of its counter: no path that drops a
  * frame exists without a named cell. X(SYMBOL, "name in telemetry", class)
@@ -91,7 +99,7 @@ struct pst_frame {
 /* Parses len bytes at data. policy is the port's; offload is a mask of pst_frame_offload and only
  * looked at with PST_CHECKSUM_NIC. Returns PST_FRAME_CARRIED with *frame filled when there is a
  * good UDP datagram, else the verdict to count; *frame is then unspecified. Any thread. */
-enum pst_frame_verdict pst_frame_parse(const uint8_t *data, uint32_t len,
-	enum pst_checksum policy, unsigned offload, struct pst_frame *frame);
+enum pst_frame_verdict pst_frame_parse(const uint8_t *data, uint32_t len, enum pst_checksum policy,
+	unsigned offload, struct pst_frame *frame);
 
 #endif

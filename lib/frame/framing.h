@@ -9,6 +9,10 @@
 
 #include "frame/frame.h"
 
+enum pst_framing { PST_FRAMING_DATAGRAM, PST_FRAMING_LINES, PST_FRAMING_MOLD64 };
+
+const char *pst_framing_name(enum pst_framing framing);
+
 #define PST_MOLD_SESSION_LEN 10
 #define PST_MOLD_HEADER_LEN  20
 #define PST_MOLD_END         0xFFFFu

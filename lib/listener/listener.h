@@ -8,8 +8,7 @@
 struct pst_listener_table;
 
 /* Allocates (set-up only). profile must outlive the table. Returns 0 or -ENOMEM. */
-int pst_listener_table_create(
-	const struct pst_profile *profile, struct pst_listener_table **out);
+int pst_listener_table_create(const struct pst_profile *profile, struct pst_listener_table **out);
 void pst_listener_table_destroy(struct pst_listener_table *table);
 
 /* Index of the listener for destination address and port, exact addresses before wildcards;

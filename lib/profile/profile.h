@@ -6,49 +6,33 @@
 #ifndef PST_PROFILE_H
 #define PST_PROFILE_H
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/addr.h"
 #include "base/diag.h"
+#include "frame/framing.h"
 
-#define PST_PORTS_MAX      16
-#define PST_LISTENERS_MAX  64
-#define PST_STREAMS_MAX    64 /* with the quarantine stream */
-#define PST_RX_LCORES_MAX  32
-#define PST_WRITERS_MAX    16
-#define PST_QUEUES_MAX     64 /* of all ports together, kernel path included */
-#define PST_ADDRESSES_MAX  64 /* of one listener */
-#define PST_NAME_MAX       200 /* bytes of a stream name, Kafka's rule */
-#define PST_QUARANTINE     "penstock.quarantine" /* always the last stream */
+#define PST_PORTS_MAX     16
+#define PST_LISTENERS_MAX 64
+#define PST_STREAMS_MAX   64 /* with the quarantine stream */
+#define PST_RX_LCORES_MAX 32
+#define PST_WRITERS_MAX   16
+#define PST_QUEUES_MAX    64                    /* of all ports together, kernel path included */
+#define PST_ADDRESSES_MAX 64                    /* of one listener */
+#define PST_NAME_MAX      200                   /* bytes of a stream name, Kafka's rule */
+#define PST_QUARANTINE    "penstock.quarantine" /* always the last stream */
 
-enum pst_framing { PST_FRAMING_DATAGRAM, PST_FRAMING_LINES, PST_FRAMING_MOLD64 };
 enum pst_idle { PST_IDLE_ADAPTIVE, PST_IDLE_SPIN };
-
-/* How UDP and IPv4 header checksums are judged on a port.
- * STRICT: wrong is rejected. LOCAL: additionally a UDP checksum field equal to the folded
- * pseudo-header sum counts as right: a local sender's kernel left it partial (lo, veth).
- * NIC: trusted where the mbuf's offload flags say good or bad, else as STRICT. */
-enum pst_checksum { PST_CHECKSUM_STRICT, PST_CHECKSUM_LOCAL, PST_CHECKSUM_NIC };
 
 enum pst_port_kind { PST_PORT_AF_XDP, PST_PORT_PCI, PST_PORT_VDEV };
 
-/* An IP address in 16 bytes, IPv4 as ::ffff:a.b.c.d. */
-struct pst_addr {
-	uint8_t bytes[16];
-};
-
-struct pst_prefix {
-	struct pst_addr addr;
-	uint8_t len; /* 0 .. 128, of the 16-byte form */
-};
-
 struct pst_profile_port {
-	const char *name;    /* [a-zA-Z0-9_-]{1,32}, unique; names the partitions' origin */
+	const char *name; /* [a-zA-Z0-9_-]{1,32}, unique; names the partitions' origin */
 	enum pst_port_kind kind;
-	const char *device;  /* AF_XDP: interface; PCI: address; VDEV: EAL vdev argument whole */
-	uint16_t queue_cnt;  /* rx queues, 1 .. */
+	const char *device;   /* AF_XDP: interface; PCI: address; VDEV: EAL vdev argument whole */
+	uint16_t queue_cnt;   /* rx queues, 1 .. */
 	uint16_t rx_desc_cnt; /* power of two; AF_XDP: 2048 .. 4096 */
 	enum pst_checksum checksum;
 	bool promiscuous;
@@ -56,13 +40,14 @@ struct pst_profile_port {
 };
 
 struct pst_profile_listener {
-	const char *name; /* [a-zA-Z0-9_-]{1,32}, unique */
-	struct pst_addr *addrs; /* destination addresses; all zero bytes: any IPv6, ::ffff:0.0.0.0: any IPv4 */
+	const char *name;       /* [a-zA-Z0-9_-]{1,32}, unique */
+	struct pst_addr *addrs; /* destination addresses; all zero bytes: any IPv6, ::ffff:0.0.0.0:
+				   any IPv4 */
 	uint16_t addr_cnt;
 	uint16_t udp_port;
 	enum pst_framing framing;
 	uint16_t stream_idx;
-	bool default_drop; /* default action: keep or drop */
+	bool default_drop;        /* default action: keep or drop */
 	struct pst_prefix *allow; /* sources; none: all */
 	uint16_t allow_cnt;
 };
@@ -73,8 +58,8 @@ struct pst_profile_stream {
 	uint64_t segment_age_max_ns; /* roll of a non-empty segment; 0: never by age */
 	uint64_t retain_bytes;       /* per partition; 0: no limit */
 	uint64_t retain_age_ns;      /* 0: no limit */
-	bool header_ts_ns; /* add header ts_ns to each record */
-	bool header_rules; /* add header rules (matched ids) */
+	bool header_ts_ns;           /* add header ts_ns to each record */
+	bool header_rules;           /* add header rules (matched ids) */
 };
 
 /* One rx queue: polled by exactly one rx lcore, packs into exactly one partition number. */
@@ -91,10 +76,10 @@ struct pst_profile {
 	const char *data_dir;
 	uint64_t data_retain_bytes; /* cap for the whole data directory; 0: none */
 
-	uint16_t core_main;                      /* physical CPU of the control thread */
-	uint16_t core_rx[PST_RX_LCORES_MAX];     /* one rx lcore each */
+	uint16_t core_main;                  /* physical CPU of the control thread */
+	uint16_t core_rx[PST_RX_LCORES_MAX]; /* one rx lcore each */
 	uint16_t rx_lcore_cnt;
-	uint16_t core_writer[PST_WRITERS_MAX];   /* one writer lcore each */
+	uint16_t core_writer[PST_WRITERS_MAX]; /* one writer lcore each */
 	uint16_t writer_cnt;
 	enum pst_idle idle;
 
@@ -103,7 +88,8 @@ struct pst_profile {
 
 	struct pst_profile_port *ports;
 	uint16_t port_cnt;
-	struct pst_profile_queue queues[PST_QUEUES_MAX]; /* derived: every (port, queue), ports in order */
+	struct pst_profile_queue
+		queues[PST_QUEUES_MAX]; /* derived: every (port, queue), ports in order */
 	uint16_t queue_cnt;
 	struct pst_profile_listener *listeners;
 	uint16_t listener_cnt;
@@ -111,7 +97,8 @@ struct pst_profile {
 	uint16_t stream_cnt;
 	uint16_t quarantine_stream_idx; /* derived: stream_cnt - 1 */
 
-	const char *rules_file;  /* NULL: no rules, every event takes its listener's default action */
+	const char
+		*rules_file; /* NULL: no rules, every event takes its listener's default action */
 	const char *rules_cache; /* directory of compiled databases */
 	uint64_t rules_compile_cpu_s_max;
 	uint64_t rules_compile_bytes_max;
@@ -119,8 +106,8 @@ struct pst_profile {
 	uint32_t batch_bytes_max;   /* uncompressed, 64 KiB .. 16 MiB */
 	uint32_t batch_records_max; /* 1 .. 1,000,000 */
 	uint64_t batch_age_max_ns;
-	uint32_t batch_buffer_cnt;  /* buffers per rx lcore, open and in flight */
-	int lz4_acceleration;       /* 1 .. 65537; 0: no compression */
+	uint32_t batch_buffer_cnt; /* buffers per rx lcore, open and in flight */
+	int lz4_acceleration;      /* 1 .. 65537; 0: no compression */
 
 	uint64_t flush_bytes;  /* fdatasync after this many unsynced bytes ... */
 	uint64_t flush_age_ns; /* ... or when the oldest unsynced batch is this old */
@@ -152,16 +139,5 @@ void pst_profile_free(struct pst_profile *profile);
 
 /* The resolved plan (cores, queues, partitions, memory, files) for `penstockd --check`. */
 void pst_profile_print_plan(FILE *out, const struct pst_profile *profile);
-
-/* Names of enums, as in the file. */
-const char *pst_framing_name(enum pst_framing framing);
-const char *pst_checksum_name(enum pst_checksum checksum);
-
-/* Writes the text form ("127.0.0.1", "::1") into buf of at least INET6_ADDRSTRLEN; returns its
- * length. */
-unsigned pst_addr_format(const struct pst_addr *addr, char buf[INET6_ADDRSTRLEN]);
-
-/* Returns 0, or -1 if text is neither an IPv4 nor an IPv6 address. */
-int pst_addr_parse(const char *text, struct pst_addr *out);
 
 #endif

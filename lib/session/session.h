@@ -41,9 +41,9 @@ struct pst_session_info {
 	uint64_t joined_at; /* sequence of the first packet seen */
 	uint64_t next;      /* expected next */
 	uint64_t received, duplicate, late, untracked, reopened;
-	uint64_t gap_messages; /* ever found missing */
-	uint64_t missing;      /* missing now, in the ranges */
-	uint64_t gap_cnt;      /* gaps ever opened */
+	uint64_t gap_messages;    /* ever found missing */
+	uint64_t missing;         /* missing now, in the ranges */
+	uint64_t gap_cnt;         /* gaps ever opened */
 	uint64_t gap_lost_ranges; /* ranges that no longer fitted */
 	uint64_t first_seen_ns, last_seen_ns;
 	uint32_t range_cnt; /* of ranges[] kept now */
