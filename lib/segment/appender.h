@@ -1,0 +1,102 @@
+/* Appends sealed batches to the partitions of one writer lcore, syncs, publishes.
+ *
+ *   append ─▶ [ aligned append buffer ]─▶ io_uring write(s) ─▶ fdatasync ─▶ durable mark ─▶ done
+ *
+ * One appender per writer lcore; only its thread calls it, but for create, add and destroy
+ * (control thread, before start and after stop). All memory is taken by create and add. */
+#ifndef PST_APPENDER_H
+#define PST_APPENDER_H
+
+#include "segment/datadir.h"
+
+struct pst_appender;
+
+struct pst_appender_config {
+	uint64_t flush_bytes;
+	uint64_t flush_age_ns;
+	struct pst_datadir *dir;
+};
+
+struct pst_log_config {
+	const char *topic;
+	uint32_t partition;
+	uint64_t segment_bytes_max;
+	uint64_t segment_age_max_ns;
+	uint64_t retain_bytes;
+	uint64_t retain_age_ns;
+};
+
+/* What recovery found, said once at start for each partition. */
+struct pst_recovery {
+	int64_t next_offset;
+	uint64_t cut_bytes;       /* torn tail removed */
+	uint64_t set_aside_bytes; /* damage with valid batches behind it: renamed, never deleted */
+	uint32_t segment_cnt;
+	uint32_t index_rebuilt_cnt;
+	bool clean; /* nothing had to be scanned or mended */
+	char note[256];
+};
+
+int pst_appender_create(
+	const struct pst_appender_config *config, struct pst_appender **out, struct pst_diag *diag);
+
+/* Adds a partition: creates or recovers its directory. Returns its index in the appender (0 ..),
+ * or -1 with *diag. */
+int pst_appender_add(struct pst_appender *app, const struct pst_log_config *config,
+	struct pst_recovery *recovery, struct pst_diag *diag);
+
+/* Why a batch came back. */
+enum pst_append_status {
+	PST_APPEND_DURABLE,
+	PST_APPEND_WRITE_FAILED, /* not stored: no space, or the log has failed */
+	PST_APPEND_SYNC_FAILED,  /* lost, but may reappear after recovery */
+};
+
+/* Hands over a sealed batch. The bytes are read until the batch is reported done; base offset and
+ * epoch are patched into them. cookie comes back with the batch. Returns 0, or -EAGAIN: buffers
+ * full, call poll and try again (nothing was taken). A batch that cannot be written is taken and
+ * reported done with its status. */
+int pst_append(struct pst_appender *app, int log_idx, uint8_t *batch, uint32_t len, void *cookie,
+	uint64_t now_ns);
+
+struct pst_append_done {
+	void *cookie;
+	enum pst_append_status status;
+	int64_t base_offset; /* of DURABLE */
+};
+
+/* Moves everything on: submits writes, reaps completions, starts and ends syncs, rolls, applies
+ * retention (a step at a time), publishes. Fills up to cap batches that are done, in append order
+ * per log. now_ns: wall clock. Returns their number. */
+unsigned pst_appender_poll(
+	struct pst_appender *app, uint64_t now_ns, struct pst_append_done *done, unsigned cap);
+
+/* Whether nothing is buffered, in flight or unsynced: a writer may sleep. */
+bool pst_appender_idle(const struct pst_appender *app);
+
+/* Asks for a sync of everything now (drain); poll until idle. */
+void pst_appender_flush(struct pst_appender *app);
+
+/* Closes the segments (truncate, final indexes, sync, clean mark) and frees. Must be idle unless
+ * the log has failed. Returns 0 or -errno of the first thing that could not be closed. */
+int pst_appender_destroy(struct pst_appender *app);
+
+/* For telemetry; written by the appender's thread, copied between two polls. */
+struct pst_log_stats {
+	int64_t next_offset, durable_offset, start_offset;
+	uint64_t segment_cnt, log_bytes;            /* kept now */
+	uint64_t written_bytes, batch_cnt;          /* since start */
+	uint64_t write_failed_cnt, sync_failed_cnt; /* batches */
+	uint64_t retired_segment_cnt, retired_bytes;
+	bool failed; /* a sync failed: nothing is accepted any more */
+};
+struct pst_appender_stats {
+	uint64_t write_cnt, write_bytes, sync_cnt;
+	uint64_t in_flight_bytes, unsynced_bytes;
+	bool direct; /* O_DIRECT in use */
+	int last_errno;
+};
+void pst_appender_stats(const struct pst_appender *app, struct pst_appender_stats *out);
+void pst_log_stats(const struct pst_appender *app, int log_idx, struct pst_log_stats *out);
+
+#endif
