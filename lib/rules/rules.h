@@ -14,8 +14,9 @@
 
 #include "base/diag.h"
 
-#define PST_RULES_MATCH_MAX 16 /* matched ids kept for one event's record; all decide, all count   \
-				*/
+#define PST_RULES_MATCH_MAX                                                                        \
+	16 /* matched ids kept for one event's record; all decide, all count                       \
+	    */
 
 enum pst_rules_action {
 	PST_RULES_KEEP,
