@@ -18,7 +18,8 @@
 /* How UDP and IPv4 header checksums are judged on a port.
  * STRICT: wrong is rejected. LOCAL: additionally a UDP checksum field equal to the folded
  * pseudo-header sum counts as right: a local sender's kernel left it partial (lo, veth).
- * NIC: trusted where the mbuf's offload flags say good or bad, else as STRICT. */
+ * NIC: trusted where the mbuf's offload flags say good or bad, else as STRICT. An absent (zero) UDP
+ * checksum is right on IPv4 and wrong on IPv6 under each of them. */
 enum pst_checksum { PST_CHECKSUM_STRICT, PST_CHECKSUM_LOCAL, PST_CHECKSUM_NIC };
 
 const char *pst_checksum_name(enum pst_checksum checksum);
@@ -41,6 +42,7 @@ const char *pst_checksum_name(enum pst_checksum checksum);
 	X(IPV6_SHORT, "ipv6_short", REJECTED)                                                      \
 	X(IPV6_VERSION, "ipv6_version", REJECTED)                                                  \
 	X(IPV6_PAYLOAD_LENGTH, "ipv6_payload_length", REJECTED)                                    \
+	X(IPV6_MAPPED, "ipv6_mapped", REJECTED)       /* ::ffff:0:0/96 would pass for IPv4 */      \
 	X(IPV6_EXTENSION, "ipv6_extension", REJECTED) /* truncated, or more than eight */          \
 	X(IP_FRAGMENT, "ip_fragment", REJECTED)                                                    \
 	X(UDP_SHORT, "udp_short", REJECTED)                                                        \
@@ -90,7 +92,7 @@ struct pst_frame {
 	struct pst_addr src;
 	struct pst_addr dst;
 	const uint8_t *payload;
-	uint16_t payload_len; /* by the UDP length: padding is not in it */
+	uint16_t payload_len; /* by the UDP length: padding is not in it; may be 0 */
 	uint16_t src_port;    /* host order */
 	uint16_t dst_port;
 	uint8_t is_ipv6;
