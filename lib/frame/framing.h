@@ -46,8 +46,9 @@ struct pst_event_iter {
 void pst_event_iter_init(struct pst_event_iter *iter, enum pst_framing framing,
 	const uint8_t *payload, uint32_t payload_len);
 
-/* False at the end. LINES: LF and CRLF are cut off, the last line needs none; empty lines are
- * skipped and counted. DATAGRAM: the payload whole. MOLD64: zero-length messages are events. */
+/* False at the end; an empty payload has no events. LINES: LF and CRLF are cut off, the last line
+ * needs none; empty lines are skipped and counted. DATAGRAM: the payload whole. MOLD64: zero-length
+ * messages are events. */
 bool pst_event_iter_next(struct pst_event_iter *iter, struct pst_event *event);
 
 #endif

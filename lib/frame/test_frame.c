@@ -1,0 +1,592 @@
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frame/checksum.h"
+#include "frame/frame.h"
+
+/* A frame under construction; layers are put down in order, checksums at the end. */
+struct build {
+	uint8_t bytes[2048];
+	uint32_t len;
+	uint32_t ip_off, udp_off;
+	bool is_ipv6;
+};
+
+static void
+put(struct build *b, const void *bytes, uint32_t len)
+{
+	memcpy(b->bytes + b->len, bytes, len);
+	b->len += len;
+}
+
+static void
+put16(struct build *b, unsigned value)
+{
+	put(b, (uint8_t[]){(uint8_t)(value >> 8), (uint8_t)value}, 2);
+}
+
+static void
+put_ethernet(struct build *b)
+{
+	memset(b, 0, sizeof(*b));
+	put(b, "\x02\x00\x00\x00\x00\x02\x02\x00\x00\x00\x00\x01", 12);
+}
+
+static void
+put_tag(struct build *b, unsigned tpid)
+{
+	put16(b, tpid);
+	put16(b, 42);
+}
+
+static const uint8_t src4[4] = {10, 1, 2, 3}, dst4[4] = {192, 0, 2, 7};
+static const uint8_t src6[16] = {0x20, 1, 0xd, 0xb8, [15] = 1};
+static const uint8_t dst6[16] = {0x20, 1, 0xd, 0xb8, [15] = 2};
+
+static void
+put_ipv4(struct build *b, unsigned option_words, unsigned fragment, uint8_t protocol)
+{
+	put16(b, 0x0800);
+	b->ip_off = b->len;
+	put(b, (uint8_t[]){(uint8_t)(0x45 + option_words), 0, 0, 0, 0x12, 0x34}, 6);
+	put16(b, fragment);
+	put(b, (uint8_t[]){64, protocol, 0, 0}, 4);
+	put(b, src4, 4);
+	put(b, dst4, 4);
+	for (unsigned i = 0; i < option_words; i++)
+		put(b, "\x01\x01\x01\x01", 4); /* no operation */
+}
+
+static void
+put_ipv6(struct build *b, uint8_t next_header)
+{
+	put16(b, 0x86dd);
+	b->ip_off = b->len;
+	b->is_ipv6 = true;
+	put(b, (uint8_t[]){0x60, 0, 0, 0, 0, 0, next_header, 64}, 8);
+	put(b, src6, 16);
+	put(b, dst6, 16);
+}
+
+static void
+put_extension(struct build *b, uint8_t next_header, unsigned len, uint8_t len_field)
+{
+	uint8_t ext[64] = {next_header, len_field};
+	put(b, ext, len);
+}
+
+static void
+put_udp(struct build *b, const void *payload, uint32_t payload_len)
+{
+	b->udp_off = b->len;
+	put16(b, 40000);
+	put16(b, 5514);
+	put16(b, 8 + payload_len);
+	put16(b, 0);
+	put(b, payload, payload_len);
+}
+
+/* RFC 1071 word by word, to judge the fast one by. */
+static uint16_t
+plain_sum(const uint8_t *p, uint32_t len, uint32_t sum)
+{
+	for (uint32_t i = 0; i < len; i++)
+		sum += i % 2 ? p[i] : (uint32_t)p[i] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+static uint16_t
+plain_pseudo(const struct build *b)
+{
+	const uint8_t *ip = b->bytes + b->ip_off;
+	uint32_t seed = 17u + pst_load_be16(b->bytes + b->udp_off + 4);
+	return b->is_ipv6 ? plain_sum(ip + 8, 32, seed) : plain_sum(ip + 12, 8, seed);
+}
+
+static void
+set_ip_checksum(struct build *b)
+{
+	uint8_t *ip = b->bytes + b->ip_off;
+	if (b->is_ipv6)
+		return;
+	pst_store_be16(ip + 10, 0);
+	pst_store_be16(ip + 10, (uint16_t)~plain_sum(ip, (ip[0] & 15u) * 4, 0));
+}
+
+/* Sets the IP length and both checksums for what lies there now. */
+static void
+finish(struct build *b)
+{
+	uint8_t *ip = b->bytes + b->ip_off;
+	if (b->is_ipv6)
+		pst_store_be16(ip + 4, (uint16_t)(b->len - b->ip_off - 40));
+	else
+		pst_store_be16(ip + 2, (uint16_t)(b->len - b->ip_off));
+	set_ip_checksum(b);
+	if (b->udp_off) {
+		uint8_t *udp = b->bytes + b->udp_off;
+		pst_store_be16(udp + 6, 0);
+		uint16_t sum = (uint16_t)~plain_sum(udp, b->len - b->udp_off, plain_pseudo(b));
+		pst_store_be16(udp + 6, sum ? sum : 0xffff);
+	}
+}
+
+/* Parses an exact-size copy, so that a sanitizer sees a read past the end. */
+static enum pst_frame_verdict
+parse_as(const struct build *b, enum pst_checksum policy, unsigned offload, struct pst_frame *frame)
+{
+	uint8_t *copy = malloc(b->len ? b->len : 1);
+	memcpy(copy, b->bytes, b->len);
+	enum pst_frame_verdict verdict = pst_frame_parse(copy, b->len, policy, offload, frame);
+	if (verdict == PST_FRAME_CARRIED)
+		frame->payload = b->bytes + (frame->payload - copy);
+	free(copy);
+	return verdict;
+}
+
+#define EXPECT(b, sym)                                                                             \
+	do {                                                                                       \
+		struct pst_frame frame_;                                                           \
+		enum pst_frame_verdict got_ = parse_as(b, PST_CHECKSUM_STRICT, 0, &frame_);        \
+		cr_expect_eq(                                                                      \
+			got_, PST_FRAME_##sym, "%s, not %s", pst_frame_verdict_name(got_), #sym);  \
+	} while (0)
+
+static void
+build_ipv4(struct build *b)
+{
+	put_ethernet(b);
+	put_ipv4(b, 0, 0, 17);
+	put_udp(b, "payload", 7);
+	finish(b);
+}
+
+static void
+build_ipv6(struct build *b)
+{
+	put_ethernet(b);
+	put_ipv6(b, 17);
+	put_udp(b, "payload", 7);
+	finish(b);
+}
+
+static void
+expect_view(const struct build *b)
+{
+	struct pst_frame f;
+	struct pst_addr src, dst;
+	cr_assert_eq(parse_as(b, PST_CHECKSUM_STRICT, 0, &f), PST_FRAME_CARRIED);
+	cr_assert_eq(f.payload, b->bytes + b->udp_off + 8);
+	cr_assert_eq(f.payload_len, 7);
+	cr_assert_eq(f.src_port, 40000);
+	cr_assert_eq(f.dst_port, 5514);
+	cr_assert_eq(f.is_ipv6, b->is_ipv6);
+	pst_addr_parse(b->is_ipv6 ? "2001:db8::1" : "10.1.2.3", &src);
+	pst_addr_parse(b->is_ipv6 ? "2001:db8::2" : "192.0.2.7", &dst);
+	cr_assert_arr_eq(f.src.bytes, src.bytes, 16);
+	cr_assert_arr_eq(f.dst.bytes, dst.bytes, 16);
+}
+
+Test(frame, names)
+{
+	cr_assert_str_eq(pst_frame_verdict_name(PST_FRAME_CARRIED), "carried");
+	cr_assert_str_eq(pst_frame_verdict_name(PST_FRAME_END_OF_SESSION), "end_of_session");
+	cr_assert_eq(pst_frame_verdict_class(PST_FRAME_CARRIED), PST_FRAME_CLASS_CARRIED);
+	cr_assert_eq(pst_frame_verdict_class(PST_FRAME_UDP_LENGTH), PST_FRAME_CLASS_REJECTED);
+	cr_assert_eq(pst_frame_verdict_class(PST_FRAME_HEARTBEAT), PST_FRAME_CLASS_IGNORED);
+	cr_assert_str_eq(pst_checksum_name(PST_CHECKSUM_STRICT), "strict");
+	cr_assert_str_eq(pst_checksum_name(PST_CHECKSUM_LOCAL), "local");
+	cr_assert_str_eq(pst_checksum_name(PST_CHECKSUM_NIC), "nic");
+	/* Names are keys in telemetry. */
+	for (unsigned i = 0; i < PST_FRAME_VERDICT_CNT; i++)
+		for (unsigned j = 0; j < i; j++)
+			cr_assert_str_neq(pst_frame_verdict_name(i), pst_frame_verdict_name(j));
+}
+
+Test(frame, view_of_a_datagram)
+{
+	struct build b;
+	build_ipv4(&b);
+	expect_view(&b);
+	build_ipv6(&b);
+	expect_view(&b);
+}
+
+Test(frame, padding_is_trimmed)
+{
+	struct build b;
+	build_ipv4(&b);
+	memset(b.bytes + b.len, 0xee, 20);
+	b.len += 20; /* behind the IP packet */
+	expect_view(&b);
+
+	build_ipv4(&b);
+	uint32_t udp_end = b.len;
+	memset(b.bytes + b.len, 0xee, 20);
+	b.len += 20; /* inside the IP packet, behind the datagram */
+	pst_store_be16(b.bytes + b.ip_off + 2, (uint16_t)(udp_end + 20 - b.ip_off));
+	set_ip_checksum(&b);
+	expect_view(&b);
+}
+
+Test(frame, every_length_of_a_good_frame_but_its_own_is_rejected)
+{
+	struct build b;
+	struct pst_frame f;
+	for (int is_ipv6 = 0; is_ipv6 < 2; is_ipv6++) {
+		(is_ipv6 ? build_ipv6 : build_ipv4)(&b);
+		for (uint32_t whole = b.len; b.len > 0;) {
+			b.len--;
+			enum pst_frame_verdict v = parse_as(&b, PST_CHECKSUM_STRICT, 0, &f);
+			enum pst_frame_verdict want =
+				b.len < 14        ? PST_FRAME_ETHERNET_SHORT
+				: is_ipv6         ? b.len < 14 + 40 ? PST_FRAME_IPV6_SHORT
+								    : PST_FRAME_IPV6_PAYLOAD_LENGTH
+				: b.len < 14 + 20 ? PST_FRAME_IPV4_SHORT
+						  : PST_FRAME_IPV4_TOTAL_LENGTH;
+			cr_expect_eq(v, want, "%u of %u bytes: %s", b.len, whole,
+				pst_frame_verdict_name(v));
+		}
+	}
+}
+
+Test(frame, vlan_tags)
+{
+	static const unsigned tpids[] = {0x8100, 0x88a8, 0x9100};
+	struct build b;
+	for (size_t outer = 0; outer < 3; outer++) {
+		put_ethernet(&b);
+		put_tag(&b, tpids[outer]);
+		put_ipv4(&b, 0, 0, 17);
+		put_udp(&b, "payload", 7);
+		finish(&b);
+		expect_view(&b);
+		for (size_t inner = 0; inner < 3; inner++) {
+			put_ethernet(&b);
+			put_tag(&b, tpids[outer]);
+			put_tag(&b, tpids[inner]);
+			put_ipv6(&b, 17);
+			put_udp(&b, "payload", 7);
+			finish(&b);
+			expect_view(&b);
+			put_ethernet(&b);
+			put_tag(&b, tpids[outer]);
+			put_tag(&b, 0x8100);
+			put_tag(&b, tpids[inner]);
+			put_ipv4(&b, 0, 0, 17);
+			put_udp(&b, "payload", 7);
+			finish(&b);
+			EXPECT(&b, VLAN_DEPTH);
+		}
+	}
+	put_ethernet(&b);
+	put_tag(&b, 0x8100);
+	EXPECT(&b, VLAN_SHORT); /* the tag is there, the EtherType behind it not */
+	put16(&b, 0x0806);
+	EXPECT(&b, NOT_IP);
+}
+
+Test(frame, ipv4_header)
+{
+	struct build b;
+	for (unsigned words = 0; words <= 10; words++) {
+		put_ethernet(&b);
+		put_ipv4(&b, words, 0, 17);
+		put_udp(&b, "payload", 7);
+		finish(&b);
+		expect_view(&b);
+	}
+	build_ipv4(&b);
+	b.bytes[b.ip_off] = 0x55;
+	EXPECT(&b, IPV4_VERSION);
+	b.bytes[b.ip_off] = 0x44;
+	EXPECT(&b, IPV4_HEADER_LENGTH);
+	b.bytes[b.ip_off] = 0x4f; /* 60 bytes; 35 are there */
+	EXPECT(&b, IPV4_HEADER_LENGTH);
+
+	build_ipv4(&b);
+	pst_store_be16(b.bytes + b.ip_off + 2, 19);
+	set_ip_checksum(&b);
+	EXPECT(&b, IPV4_TOTAL_LENGTH);
+	pst_store_be16(b.bytes + b.ip_off + 2, 20);
+	set_ip_checksum(&b);
+	EXPECT(&b, UDP_SHORT);
+	pst_store_be16(b.bytes + b.ip_off + 2, 27);
+	set_ip_checksum(&b);
+	EXPECT(&b, UDP_SHORT);
+	pst_store_be16(b.bytes + b.ip_off + 2, 28);
+	set_ip_checksum(&b);
+	EXPECT(&b, UDP_LENGTH);
+	pst_store_be16(b.bytes + b.ip_off + 2, (uint16_t)(b.len - b.ip_off + 1));
+	set_ip_checksum(&b);
+	EXPECT(&b, IPV4_TOTAL_LENGTH);
+
+	build_ipv4(&b);
+	b.bytes[b.ip_off + 8] ^= 1;
+	EXPECT(&b, IPV4_CHECKSUM);
+}
+
+Test(frame, fragments)
+{
+	struct build b;
+	static const unsigned fragment[] = {0x2000, 0x0001, 0x1fff, 0x2001};
+	for (size_t i = 0; i < PST_ARRAY_CNT(fragment); i++) {
+		put_ethernet(&b);
+		put_ipv4(&b, 0, fragment[i], 17);
+		put_udp(&b, "payload", 7);
+		finish(&b);
+		EXPECT(&b, IP_FRAGMENT);
+		b.bytes[b.ip_off + 9] = 6;
+		set_ip_checksum(&b);
+		EXPECT(&b, NOT_UDP);
+	}
+	put_ethernet(&b);
+	put_ipv4(&b, 0, 0xc000, 17); /* don't fragment, and the reserved bit */
+	put_udp(&b, "payload", 7);
+	finish(&b);
+	expect_view(&b);
+
+	static const struct {
+		unsigned offset_flags;
+		bool whole;
+	} v6[] = {{0, true}, {6, true}, {1, false}, {8, false}, {0xfff8, false}};
+	for (size_t i = 0; i < PST_ARRAY_CNT(v6); i++) {
+		put_ethernet(&b);
+		put_ipv6(&b, 44);
+		/* The length field of this header is reserved: 0xff must not be believed. */
+		put_extension(&b, 17, 8, 0xff);
+		pst_store_be16(b.bytes + b.len - 6, (uint16_t)v6[i].offset_flags);
+		put_udp(&b, "payload", 7);
+		finish(&b);
+		if (v6[i].whole) {
+			expect_view(&b);
+			continue;
+		}
+		EXPECT(&b, IP_FRAGMENT);
+		b.bytes[b.ip_off + 40] = 60;
+		EXPECT(&b, IP_FRAGMENT); /* the UDP header may follow the options */
+		b.bytes[b.ip_off + 40] = 6;
+		EXPECT(&b, NOT_UDP);
+	}
+}
+
+Test(frame, ipv6_extensions)
+{
+	struct build b;
+	/* kind, bytes, length field */
+	static const struct {
+		uint8_t kind, len, len_field;
+	} ext[] = {{0, 8, 0}, {60, 16, 1}, {43, 24, 2}, {51, 24, 4}, {60, 56, 6}};
+	for (size_t i = 0; i < PST_ARRAY_CNT(ext); i++) {
+		put_ethernet(&b);
+		put_ipv6(&b, ext[i].kind);
+		put_extension(&b, 17, ext[i].len, ext[i].len_field);
+		put_udp(&b, "payload", 7);
+		finish(&b);
+		expect_view(&b);
+		/* one unit longer than what is there */
+		uint32_t ext_off = b.ip_off + 40;
+		unsigned unit = ext[i].kind == 51 ? 4 : 8;
+		b.bytes[ext_off + 1] = (uint8_t)(ext[i].len_field + 15 / unit + 1);
+		EXPECT(&b, IPV6_EXTENSION);
+	}
+	for (unsigned cnt = 7; cnt <= 9; cnt++) {
+		put_ethernet(&b);
+		put_ipv6(&b, 60);
+		for (unsigned i = 1; i <= cnt; i++)
+			put_extension(&b, i == cnt ? 17 : 60, 8, 0);
+		put_udp(&b, "payload", 7);
+		finish(&b);
+		if (cnt <= 8)
+			expect_view(&b);
+		else
+			EXPECT(&b, IPV6_EXTENSION);
+	}
+	for (unsigned left = 0; left < 8; left++) {
+		put_ethernet(&b);
+		put_ipv6(&b, 0);
+		put(&b, "\x11\x00\x00\x00\x00\x00\x00", left);
+		finish(&b);
+		EXPECT(&b, IPV6_EXTENSION);
+	}
+	put_ethernet(&b);
+	put_ipv6(&b, 0);
+	put_extension(&b, 17, 8, 0); /* ends with the packet */
+	finish(&b);
+	EXPECT(&b, UDP_SHORT);
+
+	static const uint8_t others[] = {6, 58, 59, 50, 135, 255};
+	for (size_t i = 0; i < PST_ARRAY_CNT(others); i++) {
+		build_ipv6(&b);
+		b.bytes[b.ip_off + 6] = others[i];
+		EXPECT(&b, NOT_UDP);
+	}
+}
+
+Test(frame, ipv6_header)
+{
+	struct build b;
+	build_ipv6(&b);
+	b.bytes[b.ip_off] = 0x40;
+	EXPECT(&b, IPV6_VERSION);
+
+	build_ipv6(&b);
+	pst_store_be16(b.bytes + b.ip_off + 4, 0); /* a jumbogram's, or nothing */
+	EXPECT(&b, UDP_SHORT);
+	pst_store_be16(b.bytes + b.ip_off + 4, 7);
+	EXPECT(&b, UDP_SHORT);
+	pst_store_be16(b.bytes + b.ip_off + 4, 16);
+	EXPECT(&b, IPV6_PAYLOAD_LENGTH);
+
+	/* An IPv4-mapped address on the wire would be taken for IPv4 from there on. */
+	for (unsigned off = 8; off <= 24; off += 16) {
+		build_ipv6(&b);
+		memset(b.bytes + b.ip_off + off, 0, 10);
+		memset(b.bytes + b.ip_off + off + 10, 0xff, 2);
+		finish(&b);
+		EXPECT(&b, IPV6_MAPPED);
+	}
+}
+
+Test(frame, udp_length)
+{
+	static const unsigned bad[] = {0, 7, 16, 0xffff}; /* 15 is right */
+	struct build b;
+	for (int is_ipv6 = 0; is_ipv6 < 2; is_ipv6++) {
+		for (size_t i = 0; i < PST_ARRAY_CNT(bad); i++) {
+			(is_ipv6 ? build_ipv6 : build_ipv4)(&b);
+			pst_store_be16(b.bytes + b.udp_off + 4, (uint16_t)bad[i]);
+			EXPECT(&b, UDP_LENGTH);
+		}
+		put_ethernet(&b);
+		if (is_ipv6)
+			put_ipv6(&b, 17);
+		else
+			put_ipv4(&b, 0, 0, 17);
+		put_udp(&b, "", 0);
+		finish(&b);
+		struct pst_frame f;
+		cr_assert_eq(parse_as(&b, PST_CHECKSUM_STRICT, 0, &f), PST_FRAME_CARRIED);
+		cr_assert_eq(f.payload_len, 0);
+	}
+}
+
+Test(frame, one_wrong_bit_is_seen)
+{
+	struct build b;
+	for (int is_ipv6 = 0; is_ipv6 < 2; is_ipv6++) {
+		(is_ipv6 ? build_ipv6 : build_ipv4)(&b);
+		for (uint32_t off = b.udp_off; off < b.len; off++)
+			for (unsigned bit = 0; bit < 8; bit++) {
+				if (off - b.udp_off == 4 || off - b.udp_off == 5)
+					continue; /* the length has its own verdict */
+				b.bytes[off] ^= (uint8_t)(1 << bit);
+				EXPECT(&b, UDP_CHECKSUM);
+				b.bytes[off] ^= (uint8_t)(1 << bit);
+			}
+		/* of the pseudo-header: the last byte of the destination */
+		b.bytes[b.udp_off - 1] ^= 1;
+		set_ip_checksum(&b);
+		EXPECT(&b, UDP_CHECKSUM);
+	}
+}
+
+Test(frame, checksum_policies)
+{
+	static const enum pst_checksum policies[] = {
+		PST_CHECKSUM_STRICT, PST_CHECKSUM_LOCAL, PST_CHECKSUM_NIC};
+	struct pst_frame f;
+	struct build b;
+	for (int is_ipv6 = 0; is_ipv6 < 2; is_ipv6++)
+		for (size_t i = 0; i < PST_ARRAY_CNT(policies); i++) {
+			enum pst_checksum policy = policies[i];
+			(is_ipv6 ? build_ipv6 : build_ipv4)(&b);
+			uint8_t *field = b.bytes + b.udp_off + 6;
+			cr_expect_eq(parse_as(&b, policy, 0, &f), PST_FRAME_CARRIED);
+
+			pst_store_be16(field, 0);
+			enum pst_frame_verdict absent = is_ipv6 ? PST_FRAME_UDP_CHECKSUM_MISSING
+								: PST_FRAME_CARRIED;
+			cr_expect_eq(parse_as(&b, policy, 0, &f), absent);
+			cr_expect_eq(parse_as(&b, policy, PST_FRAME_UDP_BAD, &f), absent);
+			cr_expect_eq(parse_as(&b, policy, PST_FRAME_UDP_GOOD, &f), absent);
+
+			uint16_t partial = plain_pseudo(&b);
+			pst_store_be16(field, partial);
+			cr_expect_eq(parse_as(&b, policy, 0, &f), policy == PST_CHECKSUM_LOCAL
+									  ? PST_FRAME_CARRIED
+									  : PST_FRAME_UDP_CHECKSUM);
+			pst_store_be16(field, (uint16_t)(partial ^ 1));
+			cr_expect_eq(parse_as(&b, policy, 0, &f), PST_FRAME_UDP_CHECKSUM);
+			pst_store_be16(field, (uint16_t)~partial);
+			cr_expect_eq(parse_as(&b, policy, 0, &f), PST_FRAME_UDP_CHECKSUM);
+		}
+}
+
+Test(frame, the_nic_is_believed_only_under_its_policy)
+{
+	struct pst_frame f;
+	struct build b;
+	build_ipv4(&b);
+	cr_expect_eq(parse_as(&b, PST_CHECKSUM_NIC, PST_FRAME_IP_BAD, &f), PST_FRAME_IPV4_CHECKSUM);
+	cr_expect_eq(parse_as(&b, PST_CHECKSUM_NIC, PST_FRAME_UDP_BAD, &f), PST_FRAME_UDP_CHECKSUM);
+	cr_expect_eq(parse_as(&b, PST_CHECKSUM_STRICT, PST_FRAME_IP_BAD | PST_FRAME_UDP_BAD, &f),
+		PST_FRAME_CARRIED);
+	cr_expect_eq(parse_as(&b, PST_CHECKSUM_LOCAL, PST_FRAME_IP_BAD | PST_FRAME_UDP_BAD, &f),
+		PST_FRAME_CARRIED);
+
+	b.bytes[b.ip_off + 10] ^= 1;
+	b.bytes[b.udp_off + 6] ^= 1;
+	unsigned good = PST_FRAME_IP_GOOD | PST_FRAME_UDP_GOOD;
+	cr_expect_eq(parse_as(&b, PST_CHECKSUM_NIC, good, &f), PST_FRAME_CARRIED);
+	cr_expect_eq(parse_as(&b, PST_CHECKSUM_NIC, PST_FRAME_IP_GOOD, &f), PST_FRAME_UDP_CHECKSUM);
+	cr_expect_eq(
+		parse_as(&b, PST_CHECKSUM_NIC, PST_FRAME_UDP_GOOD, &f), PST_FRAME_IPV4_CHECKSUM);
+	cr_expect_eq(parse_as(&b, PST_CHECKSUM_STRICT, good, &f), PST_FRAME_IPV4_CHECKSUM);
+	cr_expect_eq(parse_as(&b, PST_CHECKSUM_LOCAL, good, &f), PST_FRAME_IPV4_CHECKSUM);
+}
+
+Test(frame, not_ours)
+{
+	static const unsigned ethertypes[] = {0x0806, 0x86dc, 0x0026, 0xffff, 0};
+	struct build b;
+	for (size_t i = 0; i < PST_ARRAY_CNT(ethertypes); i++) {
+		put_ethernet(&b);
+		put16(&b, ethertypes[i]);
+		EXPECT(&b, NOT_IP);
+	}
+	build_ipv4(&b);
+	b.bytes[b.ip_off + 9] = 1;
+	set_ip_checksum(&b);
+	EXPECT(&b, NOT_UDP);
+}
+
+Test(checksum, as_rfc_1071)
+{
+	static const uint8_t example[] = {0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7};
+	uint16_t sum = pst_checksum_fold(pst_checksum_sum(0, example, sizeof(example)));
+	cr_assert_eq(pst_load_be16(&sum), 0xddf2);
+}
+
+/* All ones make every addition carry: nowhere may one get lost. */
+Test(checksum, as_the_plain_sum_at_every_length_and_alignment)
+{
+	uint8_t bytes[200];
+	for (int random = 0; random < 2; random++) {
+		uint32_t state = 1;
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			bytes[i] = random ? (uint8_t)((state = state * 1664525 + 1013904223) >> 24)
+					  : 0xff;
+		for (uint32_t off = 0; off < 8; off++)
+			for (uint32_t len = 0; len + off <= sizeof(bytes); len++) {
+				uint16_t fast = pst_checksum_fold(
+					pst_checksum_sum(UINT64_MAX, bytes + off, len));
+				cr_assert_eq(pst_load_be16(&fast),
+					plain_sum(bytes + off, len, 0xffff), "%u bytes at %u", len,
+					off);
+			}
+	}
+}
