@@ -22,6 +22,7 @@
 #define PST_BATCH_VALUE_MAX      65535 /* no datagram is longer */
 #define PST_BATCH_KEY_MAX        64
 #define PST_BATCH_RULES_MAX      16
+#define PST_BATCH_RECORD_CNT_MAX 1000000
 
 /* ---- encoder: one per open batch of an rx lcore; no allocation after init ---- */
 
@@ -29,7 +30,7 @@ struct pst_batch_encoder;
 
 struct pst_batch_limits {
 	uint32_t raw_bytes_max;  /* records, uncompressed; up to PST_BATCH_RAW_BYTES_MAX */
-	uint32_t record_cnt_max; /* up to 1,000,000 */
+	uint32_t record_cnt_max; /* up to PST_BATCH_RECORD_CNT_MAX */
 	int lz4_acceleration;    /* 1 ..; 0: codec none, records stored plain */
 };
 
@@ -102,7 +103,7 @@ struct pst_batch_info {
  * than the header's own bytes are there (the batch body need not be). */
 enum pst_batch_verdict pst_batch_peek(const uint8_t *data, size_t len, struct pst_batch_info *info);
 
-/* Header, whole length and CRC. */
+/* Header, whole length and CRC. Bytes behind the batch are not looked at. */
 enum pst_batch_verdict pst_batch_check(
 	const uint8_t *data, size_t len, struct pst_batch_info *info);
 
@@ -121,6 +122,19 @@ struct pst_batch_record {
 	uint32_t headers_len;
 	uint32_t header_cnt;
 };
+
+/* One header of a record, as read from pst_batch_record.headers. */
+struct pst_batch_header {
+	const uint8_t *key;
+	uint32_t key_len;
+	const uint8_t *value; /* NULL: none */
+	uint32_t value_len;
+};
+
+/* Steps through a record's headers: *pos is 0 at first. False: no more. The record must come from
+ * a decoder, which has checked the lengths. */
+bool pst_batch_header_next(
+	const struct pst_batch_record *record, uint32_t *pos, struct pst_batch_header *header);
 
 struct pst_batch_decoder;
 
