@@ -1,0 +1,322 @@
+#include "pipeline/pipeline.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
+
+#define STOP_POLL_NS 500000
+
+int
+pst_snapshot_init(struct pst_snapshot *snapshot, const struct pst_pipeline *pipeline)
+{
+	struct pst_book_shape shape = pst_book_shape(pipeline->profile);
+	memset(snapshot, 0, sizeof(*snapshot));
+	return pst_book_init(&snapshot->book, &shape);
+}
+
+void
+pst_snapshot_fini(struct pst_snapshot *snapshot)
+{
+	pst_book_fini(&snapshot->book);
+}
+
+static void
+copy_book(struct pst_book *to, const struct pst_book *from)
+{
+	memcpy(to->cells, from->cells, pst_book_cell_cnt(&from->shape) * sizeof(*from->cells));
+	memcpy(to->streams, from->streams, from->shape.stream_cnt * sizeof(*from->streams));
+}
+
+/* ---- what lcores do between two bursts ---- */
+
+static void
+rx_copy(void *self, void *arg)
+{
+	struct pst_rx *rx = self;
+	struct pst_book *copy = arg;
+	pst_rx_take_home(rx);
+	copy_book(copy, &rx->book);
+	pst_rx_count_away(rx, copy);
+}
+
+static void
+writer_copy(void *self, void *arg)
+{
+	struct pst_writer *w = self;
+	copy_book(arg, &w->book);
+}
+
+static void
+rx_copy_sessions(void *self, void *arg)
+{
+	struct pst_rx *rx = self;
+	struct pst_pipeline_page *page = arg;
+	uint32_t cnt = pst_session_cnt(rx->sessions);
+
+	/* page->total: sessions of the lcores before this one. */
+	for (uint32_t i = 0; i < cnt; i++) {
+		if (page->total + i < page->first || page->cnt == PST_SESSION_PAGE)
+			continue;
+		struct pst_session_row *row = &page->rows[page->cnt++];
+		row->rx_idx = rx->rx_idx;
+		row->range_cnt = pst_session_copy(
+			rx->sessions, i, &row->info, row->ranges, PST_SESSION_PAGE_RANGES);
+	}
+	page->total += cnt;
+}
+
+static void
+rx_swap_rules(void *self, void *arg)
+{
+	struct pst_rx *rx = self;
+	struct pst_rx_rules *next = arg, old = rx->rules;
+	rx->rules = *next;
+	*next = old;
+}
+
+/* ---- snapshots ---- */
+
+static void
+rx_stats(const struct pst_rx *rx, struct pst_rx_stats *out)
+{
+	out->turn_cnt = rx->turn_cnt;
+	out->busy_tsc = rx->busy_tsc;
+	out->batch_sealed_cnt = rx->batch_sealed_cnt;
+	out->batch_cnt = rx->batch_cnt;
+	out->batch_home_cnt = rx->home_cnt;
+	out->session_cnt = pst_session_cnt(rx->sessions);
+	out->session_full_cnt = pst_session_full_cnt(rx->sessions);
+	out->clock_held_ns_max = rx->clock_held_ns_max;
+}
+
+static void
+writer_stats(const struct pst_writer *w, struct pst_writer_stats *out)
+{
+	pst_appender_stats(w->appender, &out->appender);
+	out->busy_tsc = w->busy_tsc;
+	out->latency_cnt = w->latency_cnt;
+	out->latency_sum_ns = w->latency_sum_ns;
+	out->latency_max_ns = w->latency_max_ns;
+	out->ring_used = out->ring_size = 0;
+	for (uint16_t r = 0; r < w->rx_cnt; r++) {
+		out->ring_used += rte_ring_count(w->full[r]);
+		out->ring_size += rte_ring_get_capacity(w->full[r]);
+	}
+}
+
+int
+pst_pipeline_snapshot(struct pst_pipeline *p, struct pst_snapshot *out)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&p->mutex);
+	pst_book_clear(&out->book);
+	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt && rc == 0; i++) {
+		rc = pst_mailbox_call(&p->rx[i]->mailbox, rx_copy, &p->copy);
+		if (rc == 0)
+			pst_book_add(&out->book, &p->copy);
+		/* Single words of statistics: read as they are. */
+		rx_stats(p->rx[i], &out->rx[i]);
+	}
+	for (uint16_t i = 0; i < p->profile->writer_cnt && rc == 0; i++) {
+		rc = pst_mailbox_call(&p->writers[i]->mailbox, writer_copy, &p->copy);
+		if (rc == 0)
+			pst_book_add(&out->book, &p->copy);
+		writer_stats(p->writers[i], &out->writers[i]);
+	}
+	pthread_mutex_unlock(&p->mutex);
+	return rc;
+}
+
+int
+pst_pipeline_sessions(struct pst_pipeline *p, uint32_t first, struct pst_pipeline_page *out)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&p->mutex);
+	p->page->first = first;
+	p->page->total = 0;
+	p->page->cnt = 0;
+	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt && rc == 0; i++)
+		rc = pst_mailbox_call(&p->rx[i]->mailbox, rx_copy_sessions, p->page);
+	if (rc == 0)
+		*out = *p->page;
+	pthread_mutex_unlock(&p->mutex);
+	return rc;
+}
+
+int
+pst_pipeline_log(
+	struct pst_pipeline *p, uint16_t stream_idx, uint16_t queue_idx, struct pst_log_stats *out)
+{
+	const struct pst_profile_queue *queue = &p->profile->queues[queue_idx];
+	const struct pst_rx *rx = p->rx[queue->rx_lcore_idx];
+
+	for (uint16_t q = 0; q < rx->queue_cnt; q++) {
+		if (rx->queues[q].is_kernel_path || rx->queues[q].queue_idx != queue_idx)
+			continue;
+		const struct pst_rx_open *open = &rx->queues[q].open[stream_idx];
+		pst_log_stats(p->writers[open->writer_idx]->appender, open->log_idx, out);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* ---- rules ---- */
+
+static void
+rule_row(const struct pst_pipeline *p, uint32_t idx, struct pst_rule_row *row)
+{
+	const struct pst_rule *rule = pst_rules_get(p->rules, idx);
+
+	memset(row, 0, sizeof(*row));
+	row->id = rule->id;
+	snprintf(row->name, sizeof(row->name), "%s", rule->name ? rule->name : "");
+	row->action = rule->action;
+	row->priority = rule->priority;
+	row->sample_n = rule->sample_n;
+	if (rule->action == PST_RULES_ROUTE)
+		snprintf(row->stream, sizeof(row->stream), "%s",
+			p->profile->streams[rule->stream_idx].name);
+	/* The scratch cannot be freed here (the mutex is held), and each counter is one word. */
+	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt; i++) {
+		const struct pst_rules_count *counts = pst_rules_counts(p->rx[i]->rules.scratch);
+		row->count.matched += counts[idx].matched;
+		row->count.decided += counts[idx].decided;
+	}
+}
+
+int
+pst_pipeline_rules(struct pst_pipeline *p, uint32_t first, struct pst_rule_row *rows, uint32_t cap,
+	struct pst_rules_page *page)
+{
+	uint32_t cnt = 0;
+
+	pthread_mutex_lock(&p->mutex);
+	memset(page, 0, sizeof(*page));
+	page->generation = p->rules_generation;
+	page->failed_cnt = p->rules_failed_cnt;
+	page->total = pst_rules_cnt(p->rules);
+	page->from_cache = pst_rules_from_cache(p->rules);
+	snprintf(page->hash, sizeof(page->hash), "%s", pst_rules_hash(p->rules));
+	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt; i++)
+		page->scan_errors += pst_rules_scan_errors(p->rx[i]->rules.scratch);
+	for (uint32_t idx = first; idx < page->total && cnt < cap; idx++)
+		rule_row(p, idx, &rows[cnt++]);
+	pthread_mutex_unlock(&p->mutex);
+	return (int)cnt;
+}
+
+static void
+scratches_destroy(struct pst_pipeline *p)
+{
+	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt; i++)
+		pst_rules_scratch_destroy(p->next_rules[i].scratch);
+}
+
+static int
+scratches_create(struct pst_pipeline *p, const struct pst_rules *rules)
+{
+	memset(p->next_rules, 0, sizeof(p->next_rules));
+	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt; i++) {
+		p->next_rules[i].rules = rules;
+		p->next_rules[i].scratch = pst_rules_scratch_create(rules);
+		if (!p->next_rules[i].scratch) {
+			scratches_destroy(p);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+int
+pst_pipeline_set_rules(struct pst_pipeline *p, struct pst_rules *rules)
+{
+	if (scratches_create(p, rules) != 0)
+		return -ENOMEM;
+	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt; i++)
+		p->rx[i]->rules = p->next_rules[i];
+	p->rules = rules;
+	p->rules_generation = 1;
+	return 0;
+}
+
+static int
+reload_locked(struct pst_pipeline *p, struct pst_diag *diag)
+{
+	struct pst_rules *rules;
+
+	if (pst_rules_load(p->profile->rules_file, &p->rules_env, &rules, diag) != 0)
+		return -1;
+	if (scratches_create(p, rules) != 0) {
+		pst_rules_free(rules);
+		return pst_diag_set(
+			diag, p->profile->rules_file, 0, NULL, NULL, "no memory for scratch space");
+	}
+	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt; i++) {
+		/* Swaps: next_rules holds the old ones afterwards. A lcore that does not answer in
+		 * seconds is a fault that the watchdog ends; nothing is freed under it. */
+		if (pst_mailbox_call(&p->rx[i]->mailbox, rx_swap_rules, &p->next_rules[i]) != 0)
+			return pst_diag_set(diag, p->profile->rules_file, 0, NULL,
+				"restart the daemon", "rx lcore %u does not answer", i);
+	}
+	scratches_destroy(p);
+	pst_rules_free(p->rules);
+	p->rules = rules;
+	p->rules_generation++;
+	return 0;
+}
+
+int
+pst_pipeline_reload_rules(struct pst_pipeline *p, struct pst_diag *diag)
+{
+	pthread_mutex_lock(&p->mutex);
+	int rc = reload_locked(p, diag);
+	if (rc != 0) {
+		p->rules_failed_cnt++;
+		p->rules_diag = *diag;
+	}
+	pthread_mutex_unlock(&p->mutex);
+	return rc;
+}
+
+/* ---- stop ---- */
+
+static bool
+all_reached(const struct pst_pipeline *p, enum pst_phase phase)
+{
+	/* Pair with the releases at the end of the lcores' turns. */
+	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt; i++)
+		if (atomic_load_explicit(&p->rx[i]->reached, memory_order_acquire) < phase)
+			return false;
+	for (uint16_t i = 0; i < p->profile->writer_cnt; i++)
+		if (atomic_load_explicit(&p->writers[i]->reached, memory_order_acquire) < phase)
+			return false;
+	return true;
+}
+
+bool
+pst_pipeline_stop(struct pst_pipeline *p, uint64_t limit_ns)
+{
+	uint64_t end_tsc = pst_clock_tsc() + pst_clock_ticks(limit_ns);
+	bool in_time = true;
+
+	pst_ports_steer_off(p->ports);
+	for (enum pst_phase phase = PST_PHASE_DRAIN_PORTS; phase <= PST_PHASE_END; phase++) {
+		if (phase == PST_PHASE_DRAIN_KERNEL && p->ksock)
+			pst_ksock_shut_input(p->ksock);
+		/* Pairs with the acquire in the lcores' loops. */
+		atomic_store_explicit(&p->phase, phase, memory_order_release);
+		while (!all_reached(p, phase)) {
+			if (pst_clock_tsc() > end_tsc && phase < PST_PHASE_END) {
+				in_time = false;
+				phase = PST_PHASE_END - 1;
+				break;
+			}
+			nanosleep(&(struct timespec){.tv_nsec = STOP_POLL_NS}, NULL);
+		}
+	}
+	return in_time;
+}

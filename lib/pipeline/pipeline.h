@@ -1,0 +1,124 @@
+/* The running whole, as the control side sees it: snapshots, session pages, rules, stop.
+ *
+ * Built by app/penstockd/topology.c. Calls are serialised by a mutex here: telemetry threads and
+ * the main thread may call at any time between start and end of pst_pipeline_stop. */
+#ifndef PST_PIPELINE_H
+#define PST_PIPELINE_H
+
+#include <pthread.h>
+
+#include "pipeline/rx.h"
+#include "pipeline/writer.h"
+
+#define PST_SESSION_PAGE        32 /* sessions a call */
+#define PST_SESSION_PAGE_RANGES 8  /* of each */
+
+struct pst_pipeline {
+	const struct pst_profile *profile;
+	struct pst_ports *ports;
+	struct pst_ksock *ksock;
+	struct pst_datadir *datadir;
+	struct pst_listener_table *listeners;
+	struct pst_rx *rx[PST_RX_LCORES_MAX];
+	struct pst_writer *writers[PST_WRITERS_MAX];
+	struct pst_rules *rules; /* in force; control side */
+	struct pst_rules_env rules_env;
+	uint32_t rules_generation;  /* 1 at start, one more with each reload that took */
+	uint32_t rules_failed_cnt;  /* reloads refused */
+	struct pst_diag rules_diag; /* of the last refusal */
+	uint64_t started_ns;
+	int64_t clock_step_ns_last; /* last step of the wall clock beyond 1 ms */
+	uint64_t clock_step_cnt;
+	int partition_of_queue[PST_QUEUES_MAX];
+
+	_Atomic enum pst_phase phase; /* written by the control thread, read by all lcores */
+	pthread_mutex_t mutex;        /* one control request at a time */
+	/* Request slots: memory that a late lcore may still write to. Under mutex. */
+	struct pst_book copy;
+	struct pst_pipeline_page *page;
+	struct pst_rx_rules next_rules[PST_RX_LCORES_MAX];
+};
+
+/* What beside the books a snapshot holds of each rx lcore. */
+struct pst_rx_stats {
+	uint64_t turn_cnt, busy_tsc, batch_sealed_cnt;
+	uint32_t batch_cnt, batch_home_cnt;
+	uint32_t session_cnt;
+	uint64_t session_full_cnt;
+	uint64_t clock_held_ns_max;
+};
+
+struct pst_writer_stats {
+	struct pst_appender_stats appender;
+	uint64_t busy_tsc, latency_cnt, latency_sum_ns, latency_max_ns;
+	uint32_t ring_used, ring_size; /* batches waiting, all rx lcores */
+};
+
+struct pst_snapshot {
+	struct pst_book book; /* sum of all lcores */
+	struct pst_rx_stats rx[PST_RX_LCORES_MAX];
+	struct pst_writer_stats writers[PST_WRITERS_MAX];
+};
+
+/* Memory of a snapshot, reusable. 0 or -ENOMEM. */
+int pst_snapshot_init(struct pst_snapshot *snapshot, const struct pst_pipeline *pipeline);
+void pst_snapshot_fini(struct pst_snapshot *snapshot);
+
+/* Takes a snapshot. 0, or -ETIMEDOUT: an lcore does not answer. */
+int pst_pipeline_snapshot(struct pst_pipeline *pipeline, struct pst_snapshot *out);
+
+/* A page of sessions, all rx lcores as one list (index space: rx lcore by rx lcore). */
+struct pst_session_row {
+	uint16_t rx_idx;
+	struct pst_session_info info;
+	uint32_t range_cnt; /* copied; info.range_cnt says how many there are */
+	struct pst_session_range ranges[PST_SESSION_PAGE_RANGES];
+};
+struct pst_pipeline_page {
+	uint32_t first; /* asked */
+	uint32_t total; /* sessions there are */
+	uint32_t cnt;   /* rows filled */
+	struct pst_session_row rows[PST_SESSION_PAGE];
+};
+int pst_pipeline_sessions(
+	struct pst_pipeline *pipeline, uint32_t first, struct pst_pipeline_page *out);
+
+/* Counters of rules first .. first + cnt - 1 of the set in force, summed over the rx lcores, with
+ * the rules themselves. strings live in the rows. */
+struct pst_rule_row {
+	uint32_t id;
+	char name[64];
+	enum pst_rules_action action;
+	int32_t priority;
+	char stream[PST_NAME_MAX + 1]; /* of ROUTE */
+	uint32_t sample_n;
+	struct pst_rules_count count;
+};
+struct pst_rules_page {
+	uint32_t generation, failed_cnt;
+	uint32_t total;
+	char hash[65];
+	bool from_cache;
+	uint64_t scan_errors;
+};
+/* Returns rows filled, or -ETIMEDOUT. */
+int pst_pipeline_rules(struct pst_pipeline *pipeline, uint32_t first, struct pst_rule_row *rows,
+	uint32_t cap, struct pst_rules_page *page);
+
+/* Statistics of one partition's log: stream s, queue q (not the kernel path). */
+int pst_pipeline_log(struct pst_pipeline *pipeline, uint16_t stream_idx, uint16_t queue_idx,
+	struct pst_log_stats *out);
+
+/* Loads the profile's rules file anew; on success every rx lcore has taken it up. 0, or -1 with
+ * *diag and the old rules in force. */
+int pst_pipeline_reload_rules(struct pst_pipeline *pipeline, struct pst_diag *diag);
+
+/* Sets the first rules; before the lcores run. */
+int pst_pipeline_set_rules(struct pst_pipeline *pipeline, struct pst_rules *rules);
+
+/* Drains and stops: steering off, rings emptied, kernel sockets shut and emptied, batches sealed
+ * and synced. Returns true if all of it was done within limit_ns; the lcores' loops end in any
+ * case. */
+bool pst_pipeline_stop(struct pst_pipeline *pipeline, uint64_t limit_ns);
+
+#endif

@@ -1,0 +1,344 @@
+/* From a frame to verdicts: parse, listener, owner of the session, admit, scan, pack. */
+#include "pipeline/rx.h"
+
+/* What the events of one datagram have in common. */
+struct datagram {
+	struct pst_rx_queue *queue;   /* where it was polled */
+	struct pst_rx_queue *pack_to; /* whose partition its events go to */
+	const struct pst_profile_listener *listener;
+	struct pst_cell *cell;
+	uint32_t cell_idx;
+	uint16_t listener_idx;
+	const struct pst_addr *src;
+	const uint8_t *payload;
+	uint32_t payload_len;
+	struct pst_record record; /* key, time; the rest per event */
+};
+
+const struct pst_rx_source *
+pst_rx_source(struct pst_rx *rx, const struct pst_addr *addr)
+{
+	uint64_t low;
+	memcpy(&low, addr->bytes + 8, sizeof(low));
+	uint32_t slot = (uint32_t)((low * UINT64_C(0x9E3779B97F4A7C15)) >> 56) % PST_RX_SOURCES;
+	struct pst_rx_source *source = &rx->sources[slot];
+
+	if (pst_unlikely(source->text_len == 0 ||
+			 memcmp(source->addr.bytes, addr->bytes, sizeof(addr->bytes)) != 0)) {
+		source->addr = *addr;
+		source->text_len = (uint8_t)pst_addr_format(addr, source->text);
+	}
+	return source;
+}
+
+/* Gives the event to a stream. False: shed. */
+static bool
+event_store(struct pst_rx *rx, struct datagram *d, uint16_t stream_idx)
+{
+	const struct pst_profile_stream *stream = &rx->profile->streams[stream_idx];
+
+	d->record.has_ts_ns = stream->header_ts_ns;
+	if (!stream->header_rules)
+		d->record.rule_cnt = 0;
+	if (pst_likely(pst_rx_pack(
+		    rx, d->pack_to, stream_idx, &d->record, d->cell_idx, PST_ACCOUNT_STORED)))
+		return true;
+	d->cell->shed[PST_SHED_NO_BUFFER]++;
+	return false;
+}
+
+static bool
+event_quarantine(struct pst_rx *rx, struct datagram *d)
+{
+	struct pst_record record = d->record;
+
+	if (!pst_rx_quarantine_allows(rx, d->queue)) {
+		d->cell->shed[PST_SHED_QUARANTINE_LIMIT]++;
+		return false;
+	}
+	record.has_ts_ns = true;
+	record.reason = "rule";
+	record.listener = d->listener->name;
+	if (record.value_len > rx->profile->quarantine_bytes_max) {
+		record.value_len = rx->profile->quarantine_bytes_max;
+		d->cell->quarantine_cut++;
+	}
+	if (pst_rx_pack(rx, d->pack_to, rx->profile->quarantine_stream_idx, &record, d->cell_idx,
+		    PST_ACCOUNT_QUARANTINED))
+		return true;
+	d->cell->shed[PST_SHED_NO_BUFFER]++;
+	return false;
+}
+
+/* Scans one event and does what the verdict says. False: it was shed, and its sequence number is
+ * to be reopened. */
+static bool
+event_run(struct pst_rx *rx, struct datagram *d, const struct pst_event *event)
+{
+	struct pst_rules_verdict verdict;
+
+	d->cell->found++;
+	d->record.value = event->data;
+	d->record.value_len = event->len;
+	if (!rx->rules.scratch) {
+		d->record.rule_cnt = 0;
+		if (d->listener->default_drop) {
+			d->cell->filtered++;
+			return true;
+		}
+		return event_store(rx, d, d->listener->stream_idx);
+	}
+	pst_rules_eval(rx->rules.scratch, d->listener_idx, event->data, event->len, &verdict);
+	d->record.rule_cnt = verdict.match_cnt;
+	d->record.rule_ids = verdict.match_ids;
+	d->cell->scan_errors += verdict.scan_error;
+	switch (verdict.action) {
+	case PST_RULES_KEEP:
+		return event_store(rx, d, d->listener->stream_idx);
+	case PST_RULES_ROUTE:
+		return event_store(rx, d, verdict.stream_idx);
+	case PST_RULES_DROP:
+		d->cell->filtered++;
+		return true;
+	case PST_RULES_SAMPLED_OUT:
+		d->cell->sampled_out++;
+		return true;
+	case PST_RULES_QUARANTINE:
+		return event_quarantine(rx, d);
+	case PST_RULES_SAMPLE:
+		break;
+	}
+	PST_ASSERT(!"rules verdict");
+	return false;
+}
+
+/* Which rx lcore keeps the state of a session. */
+static uint16_t
+session_owner(const struct pst_rx *rx, uint16_t listener_idx, const uint8_t *session)
+{
+	uint64_t head;
+	uint16_t tail;
+
+	if (rx->profile->rx_lcore_cnt == 1)
+		return rx->rx_idx;
+	memcpy(&head, session, sizeof(head));
+	memcpy(&tail, session + sizeof(head), sizeof(tail));
+	uint64_t hash = (head ^ ((uint64_t)tail << 32) ^ listener_idx) *
+			UINT64_C(0x9E3779B97F4A7C15);
+	return (uint16_t)((hash >> 32) % rx->profile->rx_lcore_cnt);
+}
+
+/* Gives the datagram to the owner of its session. False: no buffer in hand. */
+static bool
+forward(struct pst_rx *rx, const struct datagram *d, uint16_t owner)
+{
+	if (rx->forward_cnt == 0 && (!pst_rx_take_home(rx) || rx->forward_cnt == 0))
+		return false;
+	struct pst_forward *fwd = rx->forward_stack[--rx->forward_cnt];
+	memcpy(fwd->payload, d->payload, d->payload_len);
+	fwd->payload_len = d->payload_len;
+	fwd->queue_idx = d->queue->queue_idx;
+	fwd->listener_idx = d->listener_idx;
+	fwd->src = *d->src;
+	fwd->arrival_ns = rx->now_ns;
+	atomic_store_explicit(&fwd->away, true, memory_order_relaxed);
+	/* The ring holds all of our forwards: it cannot be full. */
+	PST_ASSERT(rte_ring_sp_enqueue(rx->handoff_out[owner], fwd) == 0);
+	return true;
+}
+
+static void
+mold_key(struct pst_record *record, const uint8_t *session)
+{
+	uint32_t len = PST_MOLD_SESSION_LEN;
+	while (len > 0 && session[len - 1] == ' ')
+		len--;
+	record->key = session;
+	record->key_len = len;
+}
+
+static enum pst_frame_verdict
+run_mold(struct pst_rx *rx, struct datagram *d, const struct pst_mold *mold,
+	enum pst_frame_verdict verdict)
+{
+	struct pst_session *session = pst_session_get(
+		rx->sessions, d->listener_idx, mold->session, mold->sequence, rx->now_ns);
+	struct pst_event_iter iter;
+	struct pst_event event;
+	uint64_t seq = mold->sequence;
+
+	if (verdict != PST_FRAME_CARRIED) {
+		if (session)
+			pst_session_heartbeat(session, mold->sequence,
+				verdict == PST_FRAME_END_OF_SESSION, rx->now_ns);
+		return verdict;
+	}
+	/* One lcore's sessions share one partition: a session's order is a partition's order. */
+	d->pack_to = &rx->queues[0];
+	mold_key(&d->record, mold->session);
+	d->record.has_seq = true;
+	pst_event_iter_init(&iter, PST_FRAMING_MOLD64, d->payload, d->payload_len);
+	for (; pst_event_iter_next(&iter, &event); seq++) {
+		enum pst_session_verdict admitted = session ? pst_session_admit(
+								      session, seq, rx->now_ns)
+							    : PST_SESSION_UNTRACKED;
+		if (admitted == PST_SESSION_DUPLICATE) {
+			d->cell->found++;
+			d->cell->duplicate++;
+			continue;
+		}
+		d->cell->late += admitted == PST_SESSION_LATE;
+		d->cell->untracked += admitted == PST_SESSION_UNTRACKED;
+		d->record.seq = seq;
+		if (pst_unlikely(!event_run(rx, d, &event)) && session)
+			pst_session_reopen(session, seq, rx->now_ns);
+	}
+	return PST_FRAME_CARRIED;
+}
+
+static enum pst_frame_verdict
+run_plain(struct pst_rx *rx, struct datagram *d)
+{
+	const struct pst_rx_source *source = pst_rx_source(rx, d->src);
+	struct pst_event_iter iter;
+	struct pst_event event;
+	bool any = false;
+
+	if (d->payload_len == 0)
+		return PST_FRAME_EMPTY;
+	d->record.key = source->text;
+	d->record.key_len = source->text_len;
+	pst_event_iter_init(&iter, d->listener->framing, d->payload, d->payload_len);
+	while (pst_event_iter_next(&iter, &event)) {
+		any = true;
+		event_run(rx, d, &event);
+	}
+	d->cell->empty_lines += iter.empty_line_cnt;
+	return any ? PST_FRAME_CARRIED : PST_FRAME_EMPTY;
+}
+
+/* Books the fate of a datagram that a listener takes; whole is what the quarantine keeps. */
+static void
+datagram_run(struct pst_rx *rx, struct datagram *d, bool forwarded, const uint8_t *whole,
+	uint32_t whole_len)
+{
+	enum pst_frame_verdict verdict;
+
+	if (d->listener->framing == PST_FRAMING_MOLD64) {
+		struct pst_mold mold;
+		verdict = pst_mold_parse(d->payload, d->payload_len, &mold);
+		if (pst_frame_verdict_class(verdict) != PST_FRAME_CLASS_REJECTED) {
+			uint16_t owner = session_owner(rx, d->listener_idx, mold.session);
+			if (owner != rx->rx_idx && forward(rx, d, owner)) {
+				d->cell->handed_over++;
+				return; /* the owner books the verdict */
+			}
+			verdict = owner == rx->rx_idx ? run_mold(rx, d, &mold, verdict)
+						      : PST_FRAME_HANDOFF_FULL;
+		}
+		PST_ASSERT(!forwarded || verdict != PST_FRAME_HANDOFF_FULL);
+	} else {
+		verdict = run_plain(rx, d);
+	}
+	d->cell->verdict[verdict]++;
+	if (verdict == PST_FRAME_CARRIED)
+		d->cell->payload_bytes += d->payload_len;
+	else if (pst_frame_verdict_class(verdict) == PST_FRAME_CLASS_REJECTED)
+		pst_rx_quarantine_frame(rx, d->queue, verdict, d->src, whole, whole_len);
+}
+
+static struct datagram
+datagram_of(struct pst_rx *rx, struct pst_rx_queue *queue, uint16_t queue_idx,
+	uint16_t listener_idx, const struct pst_addr *src, const uint8_t *payload,
+	uint32_t payload_len)
+{
+	struct datagram d = {
+		.queue = queue,
+		.pack_to = queue,
+		.listener = &rx->profile->listeners[listener_idx],
+		.listener_idx = listener_idx,
+		.src = src,
+		.payload = payload,
+		.payload_len = payload_len,
+	};
+	d.cell_idx = pst_book_cell_idx(&rx->book.shape, queue_idx, listener_idx);
+	d.cell = &rx->book.cells[d.cell_idx];
+	d.record.ts_ns = rx->now_ns;
+	return d;
+}
+
+/* Books a frame that no listener's framing sees. */
+static void
+refuse(struct pst_rx *rx, struct pst_rx_queue *queue, uint16_t listener_idx,
+	enum pst_frame_verdict verdict, const struct pst_addr *src, const uint8_t *data,
+	uint32_t len)
+{
+	uint32_t idx = pst_book_cell_idx(&rx->book.shape, queue->queue_idx, listener_idx);
+	struct pst_cell *cell = &rx->book.cells[idx];
+
+	cell->polled++;
+	cell->verdict[verdict]++;
+	if (pst_frame_verdict_class(verdict) == PST_FRAME_CLASS_REJECTED)
+		pst_rx_quarantine_frame(rx, queue, verdict, src, data, len);
+}
+
+void
+pst_rx_frame(struct pst_rx *rx, struct pst_rx_queue *queue, const uint8_t *data, uint32_t len,
+	unsigned offload)
+{
+	struct pst_frame frame;
+	enum pst_frame_verdict verdict = pst_frame_parse(
+		data, len, queue->port.checksum, offload, &frame);
+
+	if (pst_unlikely(verdict != PST_FRAME_CARRIED)) {
+		refuse(rx, queue, rx->none_listener_idx, verdict, NULL, data, len);
+		return;
+	}
+	int found = pst_listener_find(rx->listeners, &frame.dst, frame.dst_port);
+	if (pst_unlikely(found < 0)) {
+		refuse(rx, queue, rx->none_listener_idx, PST_FRAME_NO_LISTENER, &frame.src, data,
+			len);
+		return;
+	}
+	uint16_t listener_idx = (uint16_t)found;
+	if (pst_unlikely(!pst_listener_allows(rx->listeners, found, &frame.src))) {
+		refuse(rx, queue, listener_idx, PST_FRAME_SOURCE_NOT_ALLOWED, &frame.src, data,
+			len);
+		return;
+	}
+	struct datagram d = datagram_of(rx, queue, queue->queue_idx, listener_idx, &frame.src,
+		frame.payload, frame.payload_len);
+	d.cell->polled++;
+	datagram_run(rx, &d, false, data, len);
+}
+
+void
+pst_rx_kernel_datagram(
+	struct pst_rx *rx, struct pst_rx_queue *queue, const struct pst_ksock_msg *msg)
+{
+	if (msg->truncated || !pst_listener_allows(rx->listeners, msg->listener_idx, &msg->src)) {
+		refuse(rx, queue, msg->listener_idx,
+			msg->truncated ? PST_FRAME_DATAGRAM_TRUNCATED
+				       : PST_FRAME_SOURCE_NOT_ALLOWED,
+			&msg->src, msg->payload, msg->payload_len);
+		return;
+	}
+	struct datagram d = datagram_of(rx, queue, queue->queue_idx, msg->listener_idx, &msg->src,
+		msg->payload, msg->payload_len);
+	d.cell->polled++;
+	datagram_run(rx, &d, false, msg->payload, msg->payload_len);
+}
+
+void
+pst_rx_forwarded(struct pst_rx *rx, struct pst_forward *fwd)
+{
+	/* Our own clock may be behind the sender's burst, and a partition's time never goes back.
+	 */
+	if (fwd->arrival_ns > rx->now_ns)
+		rx->now_ns = fwd->arrival_ns;
+	struct datagram d = datagram_of(rx, &rx->queues[0], fwd->queue_idx, fwd->listener_idx,
+		&fwd->src, fwd->payload, fwd->payload_len);
+	datagram_run(rx, &d, true, fwd->payload, fwd->payload_len);
+	/* Booked: pairs with the acquire in pst_rx_count_away. */
+	atomic_store_explicit(&fwd->away, false, memory_order_release);
+}

@@ -1,0 +1,41 @@
+/* One writer lcore: takes sealed batches from every rx lcore, appends, and books what became
+ * durable. Everything in struct pst_writer belongs to it once it runs. */
+#ifndef PST_WRITER_H
+#define PST_WRITER_H
+
+#include "ledger/ledger.h"
+#include "pipeline/handoff.h"
+#include "pipeline/idle.h"
+#include "pipeline/mailbox.h"
+#include "pipeline/rx.h"
+
+#define PST_WRITER_BURST 16
+
+struct pst_writer {
+	/* const while running */
+	const struct pst_profile *profile;
+	uint16_t writer_idx;
+	uint16_t rx_cnt;
+	struct rte_ring *full[PST_RX_LCORES_MAX]; /* [rx]: we consume */
+	struct rte_ring *home[PST_RX_LCORES_MAX]; /* [rx]: we produce */
+	struct pst_appender *appender;
+	uint16_t log_cnt;
+
+	/* state */
+	struct pst_batch_buf *pending[PST_RX_LCORES_MAX]; /* taken from a ring, not yet appended */
+	struct pst_book book;
+	struct pst_idle_state idle;
+	uint64_t now_tsc;
+	uint64_t busy_tsc;
+	/* arrival of a batch's oldest event to durable; ns */
+	uint64_t latency_sum_ns, latency_max_ns, latency_cnt;
+
+	struct pst_mailbox mailbox;
+	_Atomic enum pst_phase *phase;  /* written by the control thread */
+	_Atomic enum pst_phase reached; /* written by this lcore, read by the control thread */
+};
+
+int pst_writer_loop(void *writer);
+bool pst_writer_turn(struct pst_writer *writer);
+
+#endif

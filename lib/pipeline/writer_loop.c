@@ -1,0 +1,135 @@
+#include <errno.h>
+
+#include "base/clock.h"
+#include "pipeline/writer.h"
+
+#define WRITER_SLEEP_NS_MAX 200000 /* a completion is noticed at latest after this */
+
+/* Books a batch by how it ended, and lets it go home. */
+static void
+settle(struct pst_writer *w, struct pst_batch_buf *buf, enum pst_append_status status)
+{
+	struct pst_stream_cell *stream = &w->book.streams[buf->stream_idx];
+	enum pst_shed_reason reason = status == PST_APPEND_SYNC_FAILED ? PST_SHED_SYNC_FAILED
+								       : PST_SHED_WRITE_FAILED;
+
+	for (uint32_t i = 0; i < buf->account_cnt; i++) {
+		const struct pst_account *account = &buf->accounts[i];
+		struct pst_cell *cell = &w->book.cells[account->cell_idx];
+
+		if (account->kind == PST_ACCOUNT_INTERNAL)
+			continue;
+		if (status != PST_APPEND_DURABLE)
+			cell->shed[reason] += account->record_cnt;
+		else if (account->kind == PST_ACCOUNT_QUARANTINED)
+			cell->quarantined += account->record_cnt;
+		else
+			cell->stored += account->record_cnt;
+	}
+	if (status == PST_APPEND_DURABLE) {
+		uint64_t ns = pst_clock_duration_ns(w->now_tsc - buf->oldest_tsc);
+		stream->stored += buf->record_cnt;
+		w->latency_cnt++;
+		w->latency_sum_ns += ns;
+		w->latency_max_ns = pst_max_u64(w->latency_max_ns, ns);
+	} else {
+		stream->shed[reason] += buf->record_cnt;
+	}
+	buf->status = status;
+	/* Pairs with the acquire in pst_rx_count_away. */
+	atomic_store_explicit(&buf->state, PST_BATCH_SETTLED, memory_order_release);
+	/* The ring holds all batches of its owner: it cannot be full. */
+	PST_ASSERT(rte_ring_sp_enqueue(w->home[buf->rx_idx], buf) == 0);
+}
+
+/* Appends the batches of one rx lcore until its ring is empty or the appender's buffers are full.
+ */
+static bool
+take_batches(struct pst_writer *w, uint16_t rx_idx, uint64_t now_ns)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < PST_WRITER_BURST; i++) {
+		void *got = w->pending[rx_idx];
+		if (!got && rte_ring_sc_dequeue(w->full[rx_idx], &got) != 0)
+			break;
+		struct pst_batch_buf *buf = got;
+		int rc = pst_append(
+			w->appender, buf->log_idx, buf->wire, buf->wire_bytes, buf, now_ns);
+		if (rc == -EAGAIN) {
+			w->pending[rx_idx] = buf;
+			break;
+		}
+		PST_ASSERT(rc == 0);
+		w->pending[rx_idx] = NULL;
+		any = true;
+	}
+	return any;
+}
+
+bool
+pst_writer_turn(struct pst_writer *w)
+{
+	struct pst_append_done done[PST_WRITER_BURST];
+	bool worked = false;
+
+	w->now_tsc = pst_clock_tsc();
+	uint64_t now_ns = pst_clock_ns(w->now_tsc);
+	for (uint16_t r = 0; r < w->rx_cnt; r++)
+		worked |= take_batches(w, r, now_ns);
+	unsigned cnt;
+	do {
+		cnt = pst_appender_poll(w->appender, now_ns, done, PST_WRITER_BURST);
+		for (unsigned i = 0; i < cnt; i++)
+			settle(w, done[i].cookie, done[i].status);
+		worked |= cnt > 0;
+	} while (cnt == PST_WRITER_BURST);
+	pst_mailbox_serve(&w->mailbox, w);
+	if (worked)
+		w->busy_tsc += pst_clock_tsc() - w->now_tsc;
+	return worked;
+}
+
+static bool
+rings_empty(const struct pst_writer *w)
+{
+	for (uint16_t r = 0; r < w->rx_cnt; r++)
+		if (w->pending[r] || !rte_ring_empty(w->full[r]))
+			return false;
+	return true;
+}
+
+int
+pst_writer_loop(void *arg)
+{
+	struct pst_writer *w = arg;
+
+	for (;;) {
+		bool worked = pst_writer_turn(w);
+		/* Pairs with the release in pst_pipeline_stop. */
+		enum pst_phase phase = atomic_load_explicit(w->phase, memory_order_acquire);
+		if (pst_unlikely(phase != PST_PHASE_RUN)) {
+			bool done = true;
+			if (phase == PST_PHASE_SYNC) {
+				done = rings_empty(w) && pst_appender_idle(w->appender);
+				if (!done && rings_empty(w))
+					pst_appender_flush(w->appender);
+			}
+			if (done) {
+				/* Pairs with the acquire in pst_pipeline_stop. */
+				atomic_store_explicit(&w->reached, phase, memory_order_release);
+				if (phase == PST_PHASE_END)
+					break;
+			}
+		}
+		if (worked) {
+			pst_idle_busy(&w->idle);
+			continue;
+		}
+		/* Writes in flight finish soon: do not oversleep them. */
+		if (!pst_appender_idle(w->appender) && w->idle.sleep_ns > WRITER_SLEEP_NS_MAX)
+			w->idle.sleep_ns = WRITER_SLEEP_NS_MAX;
+		pst_idle_empty(&w->idle);
+	}
+	return 0;
+}
