@@ -3,6 +3,15 @@
 #include <stdarg.h>
 #include <string.h>
 
+/* The text may quote the user's file: a terminal must not obey what stands there. */
+static void
+blank_control_bytes(char *text)
+{
+	for (unsigned char *c = (unsigned char *)text; *c; c++)
+		if (*c < 0x20 || *c == 0x7f || (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0))
+			*c = '?';
+}
+
 int
 pst_diag_set(struct pst_diag *diag, const char *file, unsigned line, const char *key,
 	const char *remedy, const char *fmt, ...)
@@ -17,6 +26,9 @@ pst_diag_set(struct pst_diag *diag, const char *file, unsigned line, const char 
 	va_start(ap, fmt);
 	vsnprintf(diag->text, sizeof(diag->text), fmt, ap);
 	va_end(ap);
+	blank_control_bytes(diag->key);
+	blank_control_bytes(diag->text);
+	blank_control_bytes(diag->file);
 	return -1;
 }
 

@@ -2,7 +2,9 @@
  *
  * libcyaml keeps no positions after loading, takes 64M as 64 and ignores a second document. So
  * numbers are schema strings that the parsers below read whole, a pass with libyaml keeps
- * "path of the key -> line", and a second document is an error. */
+ * "path of the key -> line", and a second document is an error. That pass holds the document
+ * against the schema, too, and knows strings, booleans (true and false alone), enums, flags,
+ * mappings (at most 64 keys) and lists; aliases are refused. */
 #ifndef PST_YAML_H
 #define PST_YAML_H
 
