@@ -22,6 +22,7 @@
 #define PST_BATCH_VALUE_MAX      65535 /* no datagram is longer */
 #define PST_BATCH_KEY_MAX        64
 #define PST_BATCH_RULES_MAX      16
+#define PST_BATCH_TEXT_MAX       63
 #define PST_BATCH_RECORD_CNT_MAX 1000000
 
 /* ---- encoder: one per open batch of an rx lcore; no allocation after init ---- */
@@ -45,6 +46,9 @@ struct pst_record {
 	uint16_t rule_cnt; /* header "rules": 4 bytes big-endian each; none if 0 */
 	uint64_t seq;
 	const uint32_t *rule_ids;
+	/* Quarantine only, at most PST_BATCH_TEXT_MAX bytes each; NULL: no such header. */
+	const char *reason;   /* header "reason" */
+	const char *listener; /* header "listener" */
 };
 
 /* Allocates and warms an encoder (LZ4 context, staging). Set-up only. 0 or -ENOMEM, -EINVAL. */

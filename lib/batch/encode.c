@@ -43,8 +43,11 @@ enum {
 	SEQ_HEADER_BYTES = 13,
 	TS_NS_HEADER_BYTES = 15,
 	RULES_HEADER_KEY_BYTES = 6,
+	REASON_HEADER_KEY_BYTES = 7,
+	LISTENER_HEADER_KEY_BYTES = 9,
 	SUFFIX_BYTES_MAX = 1 + SEQ_HEADER_BYTES + TS_NS_HEADER_BYTES + RULES_HEADER_KEY_BYTES + 2 +
-			   4 * PST_BATCH_RULES_MAX,
+			   4 * PST_BATCH_RULES_MAX + REASON_HEADER_KEY_BYTES +
+			   LISTENER_HEADER_KEY_BYTES + 2 * (1 + PST_BATCH_TEXT_MAX),
 	RECORD_BYTES_MAX = PREFIX_BYTES_MAX + PST_BATCH_VALUE_MAX + SUFFIX_BYTES_MAX,
 };
 
@@ -123,6 +126,24 @@ put_key(uint8_t *at, const uint8_t *key, uint32_t len)
 	return at + len;
 }
 
+/* Length of a text header's value: one byte as a varint. */
+static inline uint32_t
+text_bytes(const char *text)
+{
+	size_t len = strlen(text);
+	PST_ASSERT(len <= PST_BATCH_TEXT_MAX);
+	return (uint32_t)len;
+}
+
+static inline uint8_t *
+put_text(uint8_t *at, const char *text)
+{
+	uint32_t len = text_bytes(text);
+	at = put_varint(at, zigzag_length(len));
+	memcpy(at, text, len);
+	return at + len;
+}
+
 static inline uint32_t
 suffix_bytes(const struct pst_record *r)
 {
@@ -136,6 +157,10 @@ suffix_bytes(const struct pst_record *r)
 		n += RULES_HEADER_KEY_BYTES + varint_bytes(zigzag_length(value_bytes)) +
 		     value_bytes;
 	}
+	if (pst_unlikely(r->reason != NULL))
+		n += REASON_HEADER_KEY_BYTES + 1 + text_bytes(r->reason);
+	if (pst_unlikely(r->listener != NULL))
+		n += LISTENER_HEADER_KEY_BYTES + 1 + text_bytes(r->listener);
 	return n;
 }
 
@@ -173,7 +198,8 @@ put_prefix(uint8_t *at, const struct layout *l, const struct pst_record *r)
 static inline uint8_t *
 put_suffix(uint8_t *at, const struct pst_record *r)
 {
-	*at++ = (uint8_t)(2 * (r->has_seq + r->has_ts_ns + (r->rule_cnt > 0)));
+	*at++ = (uint8_t)zigzag_length(r->has_seq + r->has_ts_ns + (r->rule_cnt > 0) +
+				       (r->reason != NULL) + (r->listener != NULL));
 	if (r->has_seq) {
 		memcpy(at, "\x06seq\x10", 5);
 		pst_store_be64(at + 5, r->seq);
@@ -189,6 +215,14 @@ put_suffix(uint8_t *at, const struct pst_record *r)
 		at = put_varint(at + RULES_HEADER_KEY_BYTES, zigzag_length(4u * r->rule_cnt));
 		for (uint32_t i = 0; i < r->rule_cnt; i++, at += 4)
 			pst_store_be32(at, r->rule_ids[i]);
+	}
+	if (pst_unlikely(r->reason != NULL)) {
+		memcpy(at, "\x0creason", REASON_HEADER_KEY_BYTES);
+		at = put_text(at + REASON_HEADER_KEY_BYTES, r->reason);
+	}
+	if (pst_unlikely(r->listener != NULL)) {
+		memcpy(at, "\x10listener", LISTENER_HEADER_KEY_BYTES);
+		at = put_text(at + LISTENER_HEADER_KEY_BYTES, r->listener);
 	}
 	return at;
 }

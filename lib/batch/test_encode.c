@@ -509,3 +509,33 @@ Test(encode, allocates_nothing_once_it_is_made)
 	pst_batch_encoder_destroy(enc);
 }
 #endif
+
+Test(encode, quarantine_says_reason_and_listener)
+{
+	static const char want[] = "\x0c"
+				   "reason"
+				   "\x18"
+				   "udp_checksum"
+				   "\x10"
+				   "listener"
+				   "\x0c"
+				   "syslog";
+	uint8_t *buf = guarded_buf();
+	struct pst_batch_encoder *enc = encoder(100000, 100, 1);
+	struct pst_batch_decoder *dec = decoder();
+	struct pst_batch_record out;
+	enum pst_batch_verdict verdict;
+	struct pst_record r = {
+		.value = "x", .value_len = 1, .reason = "udp_checksum", .listener = "syslog"};
+
+	pst_batch_begin(enc, buf);
+	cr_assert(pst_batch_append(enc, &r));
+	uint32_t len = pst_batch_seal(enc);
+	cr_assert_eq(pst_batch_decoder_open(dec, buf, len), PST_BATCH_OK);
+	cr_assert_eq(pst_batch_decoder_next(dec, &out, &verdict), 1);
+	cr_assert_eq(out.header_cnt, 2);
+	cr_assert_eq(out.headers_len, sizeof(want) - 1);
+	cr_assert_arr_eq(out.headers, want, sizeof(want) - 1);
+	pst_batch_decoder_destroy(dec);
+	pst_batch_encoder_destroy(enc);
+}
