@@ -1,4 +1,6 @@
 #include <criterion/criterion.h>
+#include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -589,4 +591,31 @@ Test(checksum, as_the_plain_sum_at_every_length_and_alignment)
 					off);
 			}
 	}
+}
+
+/* Frames of others, with verdicts that Wireshark confirmed, and made ones. */
+Test(frame, corpus_files_get_the_verdict_in_their_name)
+{
+	DIR *dir = opendir(CORPUS);
+	cr_assert_not_null(dir, "%s", CORPUS);
+	unsigned file_cnt = 0;
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		if (entry->d_name[0] == '.')
+			continue;
+		struct build b;
+		struct pst_frame f;
+		char path[sizeof(CORPUS) + 1 + sizeof(entry->d_name)];
+		snprintf(path, sizeof(path), "%s/%s", CORPUS, entry->d_name);
+		FILE *file = fopen(path, "rb");
+		cr_assert_not_null(file, "%s", path);
+		b.len = (uint32_t)fread(b.bytes, 1, sizeof(b.bytes), file);
+		fclose(file);
+		const char *got = pst_frame_verdict_name(parse_as(&b, PST_CHECKSUM_STRICT, 0, &f));
+		size_t len = strcspn(entry->d_name, "-");
+		cr_expect(strlen(got) == len && memcmp(got, entry->d_name, len) == 0, "%s is %s",
+			entry->d_name, got);
+		file_cnt++;
+	}
+	closedir(dir);
+	cr_assert_geq(file_cnt, 100);
 }
