@@ -164,6 +164,18 @@ pst_pipeline_log(
 	return -ENOENT;
 }
 
+void
+pst_pipeline_final_books(const struct pst_pipeline *p, struct pst_book *out)
+{
+	pst_book_clear(out);
+	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt; i++) {
+		pst_book_add(out, &p->rx[i]->book);
+		pst_rx_count_away(p->rx[i], out);
+	}
+	for (uint16_t i = 0; i < p->profile->writer_cnt; i++)
+		pst_book_add(out, &p->writers[i]->book);
+}
+
 /* ---- rules ---- */
 
 static void

@@ -121,4 +121,8 @@ int pst_pipeline_set_rules(struct pst_pipeline *pipeline, struct pst_rules *rule
  * case. */
 bool pst_pipeline_stop(struct pst_pipeline *pipeline, uint64_t limit_ns);
 
+/* The books after all lcores have ended (pst_pipeline_stop and join): nobody else reads or writes
+ * any more. */
+void pst_pipeline_final_books(const struct pst_pipeline *pipeline, struct pst_book *out);
+
 #endif

@@ -20,9 +20,10 @@
 #include "session/session.h"
 
 #define PST_RX_BURST          64
-#define PST_RX_PREFETCH       4  /* mbufs ahead of the one being parsed */
-#define PST_RX_FORWARDS       64 /* buffers of an lcore for frames that others own */
-#define PST_RX_HOUSEKEEP_MASK 63 /* housekeeping every 64 turns, and on every empty one */
+#define PST_RX_LINEAR_BYTES   (65535 + 64) /* longest frame made contiguous */
+#define PST_RX_PREFETCH       4            /* mbufs ahead of the one being parsed */
+#define PST_RX_FORWARDS       64           /* buffers of an lcore for frames that others own */
+#define PST_RX_HOUSEKEEP_MASK 63           /* housekeeping every 64 turns, and on every empty one */
 
 /* Phases of the pipeline, in order; an lcore reports when it has reached one. */
 enum pst_phase {

@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "pipeline/rx.h"
 
-#define LINEAR_BYTES       (65535 + 64)
 #define KERNEL_HOT_NS      100000000 /* after the kernel path had something */
 #define KERNEL_POLL_HOT_NS 1000000
 #define KERNEL_POLL_NS     10000000
@@ -48,7 +47,7 @@ chained_frame(struct pst_rx *rx, struct pst_rx_queue *queue, const struct rte_mb
 	struct pst_cell *cell = pst_rx_cell(rx, idx);
 	uint32_t len = rte_pktmbuf_pkt_len(m);
 
-	if (len > LINEAR_BYTES) {
+	if (len > PST_RX_LINEAR_BYTES) {
 		cell->polled++;
 		cell->verdict[PST_FRAME_FRAME_TOO_LONG]++;
 		pst_rx_quarantine_frame(rx, queue, PST_FRAME_FRAME_TOO_LONG, NULL,

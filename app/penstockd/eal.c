@@ -1,0 +1,52 @@
+#include "eal.h"
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <stdio.h>
+
+#include "topology.h"
+
+#define ARGS_MAX    (24 + 2 * PST_QUEUES_MAX)
+#define LCORES_TEXT 1024
+
+static bool
+has_pci(const struct pst_profile *profile)
+{
+	for (uint16_t i = 0; i < profile->port_cnt; i++)
+		if (profile->ports[i].kind == PST_PORT_PCI)
+			return true;
+	return false;
+}
+
+int
+pst_eal_start(
+	const struct pst_profile *profile, const struct pst_ports *ports, struct pst_diag *diag)
+{
+	/* EAL keeps pointers into its arguments. */
+	static char lcores[LCORES_TEXT], megabytes[24];
+	static const char *argv[ARGS_MAX];
+	int argc = 0;
+
+	pst_topology_lcores(profile, lcores, sizeof(lcores));
+	snprintf(megabytes, sizeof(megabytes), "%llu",
+		(unsigned long long)(profile->memory_bytes >> 20));
+	argv[argc++] = "penstockd";
+	argv[argc++] = "--lcores";
+	argv[argc++] = lcores;
+	argv[argc++] = "--main-lcore=0";
+	argv[argc++] = "--file-prefix";
+	argv[argc++] = profile->telemetry_prefix;
+	argv[argc++] = "-m";
+	argv[argc++] = megabytes;
+	/* Without hugepages AF_XDP needs memory that has a file behind it. */
+	argv[argc++] = profile->no_huge ? "--no-huge" : "--in-memory";
+	argv[argc++] = "--log-level=*:warning";
+	if (!has_pci(profile))
+		argv[argc++] = "--no-pci";
+	argc += (int)pst_ports_eal_args(ports, argv + argc, ARGS_MAX - (unsigned)argc);
+	if (rte_eal_init(argc, (char **)argv) < 0)
+		return pst_diag_set(diag, NULL, 0, NULL,
+			"see the EAL's lines above; docs/operations.md lists the usual causes",
+			"the DPDK environment cannot be set up: %s", rte_strerror(rte_errno));
+	return 0;
+}

@@ -1,0 +1,389 @@
+/* The daemon: options, start in the order that loses nothing, supervision, stop.
+ *
+ *   profile ▶ storage (lock, recovery) ▶ rules ▶ interface locks and checks ▶ kernel sockets ▶
+ *   EAL ▶ ports (steering) ▶ lcores ▶ telemetry ... SIGTERM ▶ the same backwards, drained */
+#include <errno.h>
+#include <getopt.h>
+#include <rte_eal.h>
+#include <rte_version.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "eal.h"
+#include "telemetry/telemetry.h"
+#include "topology.h"
+
+#define EXIT_USAGE       2         /* a mistake of the user's in a file or on the command line */
+#define TICK_NS          100000000 /* the control thread's turn */
+#define CHECKPOINT_TICKS 10
+#define STOP_LIMIT_NS    UINT64_C(10000000000)
+#define CLOCK_STEP_NS    1000000 /* below it is drift, not a step */
+#define FINDINGS_MAX     32
+
+struct daemon {
+	struct pst_profile *profile;
+	struct pst_storage storage;
+	struct pst_pipeline pipeline;
+	bool eal_up, running;
+};
+
+static void
+usage(FILE *out)
+{
+	fputs("usage: penstockd --profile FILE [--check] [--debug]\n"
+	      "\n"
+	      "Takes UDP events off the wire, filters them and keeps them in a durable log.\n"
+	      "\n"
+	      "  -p, --profile FILE  what to do: ports, listeners, streams, rules "
+	      "(docs/profile.md)\n"
+	      "  -c, --check         check the profile, print the resolved plan, touch no device\n"
+	      "  -d, --debug         say more\n"
+	      "  -V, --version       print the version\n"
+	      "  -h, --help          print this\n"
+	      "\n"
+	      "Signals: TERM and INT drain and stop, HUP loads the rules file anew.\n"
+	      "Exit status: 0 after a drained stop, 1 on a failure, 2 on a mistake in the "
+	      "profile,\n"
+	      "the rules or the command line.\n",
+		out);
+}
+
+static int
+fail(const struct pst_diag *diag, int status)
+{
+	pst_diag_print(stderr, diag);
+	return status;
+}
+
+/* ---- rules ---- */
+
+static int
+load_rules(struct daemon *d, struct pst_rules **rules, struct pst_diag *diag)
+{
+	const struct pst_profile *profile = d->profile;
+	static const char *listeners[PST_LISTENERS_MAX], *streams[PST_STREAMS_MAX];
+	static bool default_drop[PST_LISTENERS_MAX];
+
+	for (uint16_t i = 0; i < profile->listener_cnt; i++) {
+		listeners[i] = profile->listeners[i].name;
+		default_drop[i] = profile->listeners[i].default_drop;
+	}
+	for (uint16_t i = 0; i < profile->quarantine_stream_idx; i++)
+		streams[i] = profile->streams[i].name;
+	d->pipeline.rules_env = (struct pst_rules_env){
+		.listener_names = listeners,
+		.listener_default_drop = default_drop,
+		.listener_cnt = profile->listener_cnt,
+		.stream_names = streams,
+		.stream_cnt = profile->quarantine_stream_idx,
+		.cache_dir = profile->rules_cache,
+		.compile_cpu_s_max = profile->rules_compile_cpu_s_max,
+		.compile_bytes_max = profile->rules_compile_bytes_max,
+	};
+	return pst_rules_load(profile->rules_file, &d->pipeline.rules_env, rules, diag);
+}
+
+static void
+reload_rules(struct daemon *d)
+{
+	struct pst_diag diag;
+
+	if (pst_pipeline_reload_rules(&d->pipeline, &diag) == 0) {
+		pst_notice("rules: generation %u in force, %u rules", d->pipeline.rules_generation,
+			pst_rules_cnt(d->pipeline.rules));
+		return;
+	}
+	pst_warning(
+		"rules: not reloaded, generation %u stays in force", d->pipeline.rules_generation);
+	pst_diag_print(stderr, &diag);
+}
+
+/* ---- start ---- */
+
+/* True: something found is fatal. */
+static bool
+say_findings(const struct pst_ports *ports)
+{
+	struct pst_port_finding findings[FINDINGS_MAX];
+	unsigned cnt = pst_ports_check(ports, findings, FINDINGS_MAX);
+	bool fatal = false;
+
+	for (unsigned i = 0; i < cnt; i++) {
+		pst_log(findings[i].fatal ? PST_LOG_ERROR : PST_LOG_WARNING, "port %s: %s",
+			findings[i].port, findings[i].text);
+		if (findings[i].cure[0])
+			fprintf(stderr, "    remedy: %s\n", findings[i].cure);
+		fatal |= findings[i].fatal;
+	}
+	return fatal;
+}
+
+/* Everything up to running lcores. Returns 0 or the exit status. */
+static int
+start(struct daemon *d)
+{
+	struct pst_pipeline *p = &d->pipeline;
+	const struct pst_profile *profile = d->profile;
+	struct pst_rules *rules = NULL;
+	struct pst_diag diag;
+
+	p->profile = profile;
+	if (pst_profile_check_memory(profile, &diag) != 0)
+		return fail(&diag, EXIT_USAGE);
+	if (load_rules(d, &rules, &diag) != 0)
+		return fail(&diag, EXIT_USAGE);
+	p->rules = rules;
+	if (pst_listener_table_create(profile, &p->listeners) != 0) {
+		pst_error("no memory for the listener table");
+		return EXIT_FAILURE;
+	}
+	if (pst_storage_open(profile, &d->storage, &diag) != 0 ||
+		pst_ports_create(profile, &p->ports, &diag) != 0)
+		return fail(&diag, EXIT_FAILURE);
+	if (say_findings(p->ports))
+		return EXIT_FAILURE;
+	if (pst_ksock_open(profile, &p->ksock, &diag) != 0)
+		return fail(&diag, EXIT_FAILURE);
+	if (pst_eal_start(profile, p->ports, &diag) != 0)
+		return fail(&diag, EXIT_FAILURE);
+	d->eal_up = true;
+	if (pst_ports_open(p->ports, &diag) != 0 || pst_topology_build(p, &d->storage, &diag) != 0)
+		return fail(&diag, EXIT_FAILURE);
+	if (pst_pipeline_set_rules(p, rules) != 0) {
+		pst_error("no memory for the rules' scratch space");
+		return EXIT_FAILURE;
+	}
+	if (pst_topology_launch(p) != 0) {
+		pst_error("an lcore cannot be started: check cores in %s", profile->file);
+		return EXIT_FAILURE;
+	}
+	d->running = true;
+	if (pst_telemetry_register(p) != 0) {
+		pst_error("telemetry commands cannot be registered");
+		return EXIT_FAILURE;
+	}
+	return EXIT_SUCCESS;
+}
+
+static void
+say_ready(const struct daemon *d)
+{
+	const struct pst_profile *profile = d->profile;
+
+	for (uint16_t i = 0; i < profile->listener_cnt; i++)
+		pst_notice("listener %s: UDP port %u, %s, to stream %s", profile->listeners[i].name,
+			profile->listeners[i].udp_port,
+			pst_framing_name(profile->listeners[i].framing),
+			profile->streams[profile->listeners[i].stream_idx].name);
+	pst_notice("ready: %u rules, data in %s, telemetry prefix %s",
+		pst_rules_cnt(d->pipeline.rules), profile->data_dir, profile->telemetry_prefix);
+}
+
+/* ---- run ---- */
+
+static void
+follow_clock(struct pst_pipeline *p)
+{
+	int64_t step_ns = pst_clock_renew();
+
+	if (step_ns < CLOCK_STEP_NS && step_ns > -CLOCK_STEP_NS)
+		return;
+	p->clock_step_ns_last = step_ns;
+	p->clock_step_cnt++;
+	pst_warning("the wall clock stepped by %+.3f ms; times in the log never go back",
+		(double)step_ns / 1e6);
+}
+
+static void
+run(struct daemon *d, const sigset_t *signals)
+{
+	struct timespec tick = {.tv_nsec = TICK_NS};
+
+	for (unsigned turn = 1;; turn++) {
+		int sig = sigtimedwait(signals, NULL, &tick);
+		if (sig == SIGTERM || sig == SIGINT) {
+			pst_notice("%s: draining", sig == SIGTERM ? "SIGTERM" : "SIGINT");
+			return;
+		}
+		if (sig == SIGHUP)
+			reload_rules(d);
+		follow_clock(&d->pipeline);
+		if (turn % CHECKPOINT_TICKS == 0)
+			pst_datadir_checkpoint(d->storage.datadir);
+	}
+}
+
+/* ---- stop ---- */
+
+static void
+say_books(const struct pst_book *book)
+{
+	struct pst_cell sum = {0};
+
+	for (uint32_t i = 0; i < pst_book_cell_cnt(&book->shape); i++)
+		pst_cell_add(&sum, &book->cells[i]);
+	pst_notice(
+		"frames: %llu polled = %llu carried + %llu rejected + %llu ignored (residual %lld)",
+		(unsigned long long)sum.polled, (unsigned long long)sum.verdict[PST_FRAME_CARRIED],
+		(unsigned long long)pst_cell_rejected(&sum),
+		(unsigned long long)pst_cell_ignored(&sum),
+		(long long)pst_cell_frames_residual(&sum));
+	pst_notice("events: %llu found = %llu stored + %llu filtered + %llu sampled out + %llu "
+		   "duplicate + %llu quarantined + %llu shed (residual %lld)",
+		(unsigned long long)sum.found, (unsigned long long)sum.stored,
+		(unsigned long long)sum.filtered, (unsigned long long)sum.sampled_out,
+		(unsigned long long)sum.duplicate, (unsigned long long)sum.quarantined,
+		(unsigned long long)pst_cell_shed(&sum), (long long)pst_cell_events_residual(&sum));
+}
+
+static int
+stop_pipeline(struct daemon *d)
+{
+	struct pst_snapshot last;
+	int status = EXIT_SUCCESS;
+
+	if (!pst_pipeline_stop(&d->pipeline, STOP_LIMIT_NS)) {
+		pst_error("not everything could be drained within %u s",
+			(unsigned)(STOP_LIMIT_NS / 1000000000));
+		status = EXIT_FAILURE;
+	}
+	pst_topology_join();
+	if (pst_snapshot_init(&last, &d->pipeline) == 0) {
+		pst_pipeline_final_books(&d->pipeline, &last.book);
+		say_books(&last.book);
+		pst_snapshot_fini(&last);
+	}
+	return status;
+}
+
+static int
+stop(struct daemon *d)
+{
+	int status = d->running ? stop_pipeline(d) : EXIT_SUCCESS;
+
+	if (pst_storage_close(d->profile, &d->storage) != 0) {
+		pst_error("a segment could not be closed cleanly; the next start recovers it");
+		status = EXIT_FAILURE;
+	}
+	if (d->pipeline.ksock)
+		pst_ksock_close(d->pipeline.ksock);
+	if (d->pipeline.ports) {
+		if (d->running && !pst_ports_all_mbufs_home(d->pipeline.ports))
+			pst_warning("packet buffers are missing from their pools");
+		pst_ports_destroy(d->pipeline.ports);
+	}
+	if (d->pipeline.copy.cells)
+		pst_topology_destroy(&d->pipeline);
+	else if (d->pipeline.rules)
+		pst_rules_free(d->pipeline.rules);
+	if (d->pipeline.listeners)
+		pst_listener_table_destroy(d->pipeline.listeners);
+	if (d->eal_up)
+		rte_eal_cleanup();
+	return status;
+}
+
+/* ---- main ---- */
+
+static int
+check(const struct pst_profile *profile)
+{
+	struct pst_diag diag;
+	struct pst_rules *rules;
+	struct daemon d = {.profile = (struct pst_profile *)profile};
+
+	if (load_rules(&d, &rules, &diag) != 0)
+		return fail(&diag, EXIT_USAGE);
+	pst_profile_print_plan(stdout, profile);
+	printf("rules: %u rules, %s\n", pst_rules_cnt(rules),
+		pst_rules_from_cache(rules) ? "from the cache" : "compiled");
+	pst_rules_free(rules);
+	if (pst_profile_check_memory(profile, &diag) != 0)
+		return fail(&diag, EXIT_USAGE);
+	return EXIT_SUCCESS;
+}
+
+static int
+serve(struct pst_profile *profile)
+{
+	static struct daemon d;
+	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+	sigset_t signals;
+
+	/* Before any thread is made: only the control thread takes them, in run(). */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	/* Maps, umem and rings are locked memory; without the right to raise it they say so. */
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+
+	pst_clock_init();
+	d.profile = profile;
+	int status = start(&d);
+	if (status == EXIT_SUCCESS) {
+		say_ready(&d);
+		run(&d, &signals);
+	}
+	int stopped = stop(&d);
+	return status != EXIT_SUCCESS ? status : stopped;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"profile", required_argument, NULL, 'p'},
+		{"check", no_argument, NULL, 'c'},
+		{"debug", no_argument, NULL, 'd'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	const char *file = NULL;
+	bool check_only = false;
+	enum pst_log_level level = PST_LOG_NOTICE;
+	struct pst_profile *profile;
+	struct pst_diag diag;
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "p:cdVh", options, NULL)) != -1) {
+		switch (opt) {
+		case 'p':
+			file = optarg;
+			break;
+		case 'c':
+			check_only = true;
+			break;
+		case 'd':
+			level = PST_LOG_DEBUG;
+			break;
+		case 'V':
+			printf("penstockd %s (%s)\n", PST_VERSION, rte_version());
+			return EXIT_SUCCESS;
+		case 'h':
+			usage(stdout);
+			return EXIT_SUCCESS;
+		default:
+			usage(stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (!file || optind != argc) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	pst_log_init("penstockd", level);
+	if (pst_profile_load(file, &profile, &diag) != 0)
+		return fail(&diag, EXIT_USAGE);
+	int status = check_only ? check(profile) : serve(profile);
+	pst_profile_free(profile);
+	return status;
+}

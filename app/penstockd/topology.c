@@ -1,0 +1,319 @@
+/* THE wiring table.
+ *
+ *   EAL lcore 0            control thread        cores.main
+ *   EAL lcore 1 ..         rx lcores             cores.rx       queues dealt in turn
+ *   EAL lcore 1 + rx ..    writer lcores         cores.writers
+ *
+ *   ring           from        to          holds
+ *   full/R/W       rx R        writer W    sealed batches of R
+ *   home/W/R       writer W    rx R        the same, empty
+ *   hand/A/B       rx A        rx B        datagrams of sessions that B owns
+ *   back/B/A       rx B        rx A        the same, empty
+ */
+#include <rte_eal.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "topology.h"
+
+#define RX_LCORE_FIRST   1
+#define NO_MEMORY_REMEDY "raise memory.size, or lower batch.buffers or sessions.max"
+
+static void *
+take(size_t bytes)
+{
+	return rte_zmalloc("penstock", bytes, PST_CACHE_LINE);
+}
+
+static int
+no_memory(struct pst_diag *diag, const char *what)
+{
+	return pst_diag_set(
+		diag, NULL, 0, "memory.size", NO_MEMORY_REMEDY, "no memory left for %s", what);
+}
+
+void
+pst_topology_lcores(const struct pst_profile *profile, char *out, size_t cap)
+{
+	int at = snprintf(out, cap, "0@%u", profile->core_main);
+	unsigned lcore = RX_LCORE_FIRST;
+
+	for (uint16_t i = 0; i < profile->rx_lcore_cnt; i++)
+		at += snprintf(out + at, cap - (size_t)at, ",%u@%u", lcore++, profile->core_rx[i]);
+	for (uint16_t i = 0; i < profile->writer_cnt; i++)
+		at += snprintf(
+			out + at, cap - (size_t)at, ",%u@%u", lcore++, profile->core_writer[i]);
+	PST_ASSERT((size_t)at < cap);
+}
+
+static struct rte_ring *
+ring(const char *kind, unsigned from, unsigned to, unsigned cnt)
+{
+	char name[RTE_RING_NAMESIZE];
+	snprintf(name, sizeof(name), "pst_%s_%u_%u", kind, from, to);
+	return pst_handoff_ring(name, cnt, SOCKET_ID_ANY);
+}
+
+/* ---- one rx lcore ---- */
+
+static int
+build_open(struct pst_rx *rx, struct pst_rx_queue *queue, const struct pst_storage *storage)
+{
+	const struct pst_profile *profile = rx->profile;
+	const struct pst_batch_limits limits = {
+		.raw_bytes_max = profile->batch_bytes_max,
+		.record_cnt_max = profile->batch_records_max,
+		.lz4_acceleration = profile->lz4_acceleration,
+	};
+
+	queue->open = take(profile->stream_cnt * sizeof(*queue->open));
+	if (!queue->open)
+		return -1;
+	for (uint16_t s = 0; s < profile->stream_cnt; s++) {
+		const struct pst_log_place *place = &storage->place[s][queue->queue_idx];
+		queue->open[s].writer_idx = place->writer_idx;
+		queue->open[s].log_idx = place->log_idx;
+		if (pst_batch_encoder_create(&limits, &queue->open[s].encoder) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Queues in the profile's order; behind them, on the lcore of queue 0, the kernel path. */
+static int
+build_queues(struct pst_rx *rx, struct pst_pipeline *p, const struct pst_storage *storage)
+{
+	const struct pst_profile *profile = rx->profile;
+
+	rx->queues = take((size_t)(profile->queue_cnt + 1) * sizeof(*rx->queues));
+	if (!rx->queues)
+		return -1;
+	for (uint16_t q = 0; q < profile->queue_cnt; q++) {
+		if (profile->queues[q].rx_lcore_idx != rx->rx_idx)
+			continue;
+		struct pst_rx_queue *queue = &rx->queues[rx->queue_cnt++];
+		queue->queue_idx = q;
+		queue->port = pst_ports_rx(p->ports, q);
+		if (build_open(rx, queue, storage) != 0)
+			return -1;
+	}
+	if (p->ksock && rx->rx_idx == profile->queues[0].rx_lcore_idx) {
+		struct pst_rx_queue *queue = &rx->queues[rx->queue_cnt++];
+		rx->ksock = p->ksock;
+		queue->is_kernel_path = true;
+		queue->queue_idx = profile->queue_cnt;
+		queue->open = rx->queues[0].open;
+	}
+	return 0;
+}
+
+static int
+build_batches(struct pst_rx *rx)
+{
+	uint32_t cnt = rx->profile->batch_buffer_cnt;
+
+	rx->batches = take(cnt * sizeof(*rx->batches));
+	rx->home_stack = take(cnt * sizeof(*rx->home_stack));
+	if (!rx->batches || !rx->home_stack)
+		return -1;
+	for (uint32_t b = 0; b < cnt; b++) {
+		struct pst_batch_buf *buf = &rx->batches[b];
+		/* Not zeroed: each byte is written before it is read. */
+		buf->wire = rte_malloc("penstock", PST_BATCH_WIRE_BYTES_MAX, PST_CACHE_LINE);
+		if (!buf->wire)
+			return -1;
+		buf->rx_idx = rx->rx_idx;
+		rx->batch_cnt++;
+		rx->home_stack[rx->home_cnt++] = buf;
+	}
+	return 0;
+}
+
+static int
+build_forwards(struct pst_rx *rx)
+{
+	if (rx->profile->rx_lcore_cnt == 1)
+		return 0;
+	rx->forwards = take(PST_RX_FORWARDS * sizeof(*rx->forwards));
+	rx->forward_stack = take(PST_RX_FORWARDS * sizeof(*rx->forward_stack));
+	if (!rx->forwards || !rx->forward_stack)
+		return -1;
+	for (uint32_t f = 0; f < PST_RX_FORWARDS; f++)
+		rx->forward_stack[rx->forward_cnt++] = &rx->forwards[f];
+	return 0;
+}
+
+static int
+build_sessions(struct pst_rx *rx)
+{
+	const struct pst_profile *profile = rx->profile;
+	void *mem = rte_malloc("penstock",
+		pst_session_table_bytes(profile->session_cnt_max, profile->session_gap_cnt_max),
+		PST_CACHE_LINE);
+
+	if (!mem)
+		return -1;
+	rx->sessions = pst_session_table_init(
+		mem, profile->session_cnt_max, profile->session_gap_cnt_max);
+	return 0;
+}
+
+static int
+build_rx(struct pst_pipeline *p, uint16_t rx_idx, const struct pst_storage *storage,
+	struct pst_diag *diag)
+{
+	const struct pst_profile *profile = p->profile;
+	struct pst_book_shape shape = pst_book_shape(profile);
+	struct pst_rx *rx = take(sizeof(*rx));
+
+	if (!rx)
+		return no_memory(diag, "an rx lcore");
+	p->rx[rx_idx] = rx;
+	rx->profile = profile;
+	rx->listeners = p->listeners;
+	rx->ports = p->ports;
+	rx->rx_idx = rx_idx;
+	rx->none_listener_idx = profile->listener_cnt;
+	rx->batch_age_max_tsc = pst_clock_ticks(profile->batch_age_max_ns);
+	rx->idle.mode = profile->idle;
+	pst_idle_busy(&rx->idle);
+	rx->phase = &p->phase;
+	rx->linear = take(PST_RX_LINEAR_BYTES);
+	rx->sources = take(PST_RX_SOURCES * sizeof(*rx->sources));
+	if (!rx->linear || !rx->sources || build_queues(rx, p, storage) != 0)
+		return no_memory(diag, "the queues of an rx lcore");
+	if (build_batches(rx) != 0)
+		return no_memory(diag, "batch buffers");
+	if (build_forwards(rx) != 0 || build_sessions(rx) != 0)
+		return no_memory(diag, "sessions");
+	if (pst_book_init(&rx->book, &shape) != 0 || pst_batch_decoder_create(&rx->decoder) != 0)
+		return no_memory(diag, "an rx lcore's book");
+	return 0;
+}
+
+static int
+build_writer(struct pst_pipeline *p, uint16_t writer_idx, const struct pst_storage *storage,
+	struct pst_diag *diag)
+{
+	struct pst_book_shape shape = pst_book_shape(p->profile);
+	struct pst_writer *w = take(sizeof(*w));
+
+	if (!w || pst_book_init(&w->book, &shape) != 0)
+		return no_memory(diag, "a writer lcore");
+	p->writers[writer_idx] = w;
+	w->profile = p->profile;
+	w->writer_idx = writer_idx;
+	w->rx_cnt = p->profile->rx_lcore_cnt;
+	w->appender = storage->appenders[writer_idx];
+	w->log_cnt = storage->log_cnt[writer_idx];
+	w->idle.mode = p->profile->idle;
+	pst_idle_busy(&w->idle);
+	w->phase = &p->phase;
+	return 0;
+}
+
+/* ---- rings ---- */
+
+static int
+wire_writers(struct pst_rx *rx, struct pst_pipeline *p)
+{
+	for (uint16_t w = 0; w < p->profile->writer_cnt; w++) {
+		rx->full[w] = ring("full", rx->rx_idx, w, rx->batch_cnt);
+		rx->homes[w] = ring("home", w, rx->rx_idx, rx->batch_cnt);
+		if (!rx->full[w] || !rx->homes[w])
+			return -1;
+		p->writers[w]->full[rx->rx_idx] = rx->full[w];
+		p->writers[w]->home[rx->rx_idx] = rx->homes[w];
+	}
+	return 0;
+}
+
+static int
+wire_sessions(struct pst_rx *rx, struct pst_pipeline *p)
+{
+	for (uint16_t o = 0; o < p->profile->rx_lcore_cnt; o++) {
+		struct pst_rx *owner = p->rx[o];
+		if (owner == rx)
+			continue;
+		rx->handoff_out[o] = ring("hand", rx->rx_idx, o, PST_RX_FORWARDS);
+		rx->forward_home[o] = ring("back", o, rx->rx_idx, PST_RX_FORWARDS);
+		if (!rx->handoff_out[o] || !rx->forward_home[o])
+			return -1;
+		owner->handoff_in[rx->rx_idx] = rx->handoff_out[o];
+		owner->forward_back[rx->rx_idx] = rx->forward_home[o];
+	}
+	return 0;
+}
+
+int
+pst_topology_build(struct pst_pipeline *p, const struct pst_storage *storage, struct pst_diag *diag)
+{
+	struct pst_book_shape shape = pst_book_shape(p->profile);
+
+	pthread_mutex_init(&p->mutex, NULL);
+	p->datadir = storage->datadir;
+	memcpy(p->partition_of_queue, storage->partition, sizeof(p->partition_of_queue));
+	p->started_ns = pst_clock_ns(pst_clock_tsc());
+	p->page = calloc(1, sizeof(*p->page));
+	if (!p->page || pst_book_init(&p->copy, &shape) != 0)
+		return no_memory(diag, "snapshots");
+	for (uint16_t w = 0; w < p->profile->writer_cnt; w++)
+		if (build_writer(p, w, storage, diag) != 0)
+			return -1;
+	for (uint16_t r = 0; r < p->profile->rx_lcore_cnt; r++)
+		if (build_rx(p, r, storage, diag) != 0)
+			return -1;
+	for (uint16_t r = 0; r < p->profile->rx_lcore_cnt; r++)
+		if (wire_writers(p->rx[r], p) != 0 || wire_sessions(p->rx[r], p) != 0)
+			return no_memory(diag, "rings");
+	return 0;
+}
+
+int
+pst_topology_launch(struct pst_pipeline *p)
+{
+	unsigned lcore = RX_LCORE_FIRST;
+	int rc = 0;
+
+	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt && rc == 0; i++)
+		rc = rte_eal_remote_launch(pst_rx_loop, p->rx[i], lcore++);
+	for (uint16_t i = 0; i < p->profile->writer_cnt && rc == 0; i++)
+		rc = rte_eal_remote_launch(pst_writer_loop, p->writers[i], lcore++);
+	return rc;
+}
+
+void
+pst_topology_join(void)
+{
+	rte_eal_mp_wait_lcore();
+}
+
+/* EAL memory goes with the EAL; what came from elsewhere is given back here. */
+void
+pst_topology_destroy(struct pst_pipeline *p)
+{
+	for (uint16_t r = 0; r < p->profile->rx_lcore_cnt; r++) {
+		struct pst_rx *rx = p->rx[r];
+		if (!rx)
+			continue;
+		for (uint16_t q = 0; rx->queues && q < rx->queue_cnt; q++)
+			for (uint16_t s = 0; !rx->queues[q].is_kernel_path && rx->queues[q].open &&
+					     s < p->profile->stream_cnt;
+				s++)
+				pst_batch_encoder_destroy(rx->queues[q].open[s].encoder);
+		pst_rules_scratch_destroy(rx->rules.scratch);
+		pst_batch_decoder_destroy(rx->decoder);
+		pst_book_fini(&rx->book);
+	}
+	for (uint16_t w = 0; w < p->profile->writer_cnt; w++)
+		if (p->writers[w])
+			pst_book_fini(&p->writers[w]->book);
+	pst_rules_free(p->rules);
+	pst_book_fini(&p->copy);
+	free(p->page);
+	pthread_mutex_destroy(&p->mutex);
+}

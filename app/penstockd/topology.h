@@ -1,0 +1,42 @@
+/* The daemon's wiring: which lcore polls, owns and writes what. */
+#ifndef PST_TOPOLOGY_H
+#define PST_TOPOLOGY_H
+
+#include "pipeline/pipeline.h"
+
+/* Where each partition is written: made before any device is touched, so that a data directory that
+ * cannot be used is known first. */
+struct pst_storage {
+	struct pst_datadir *datadir;
+	struct pst_appender *appenders[PST_WRITERS_MAX];
+	uint16_t log_cnt[PST_WRITERS_MAX];
+	int partition[PST_QUEUES_MAX]; /* of each queue */
+	struct pst_log_place {
+		uint16_t writer_idx;
+		int log_idx;
+	} place[PST_STREAMS_MAX][PST_QUEUES_MAX]; /* [stream][queue] */
+};
+
+/* Opens and locks the data directory, recovers every partition, says what was found. 0, or -1 with
+ * *diag. */
+int pst_storage_open(
+	const struct pst_profile *profile, struct pst_storage *storage, struct pst_diag *diag);
+
+/* Closes segments and directory. 0 or -errno of the first that could not be closed. */
+int pst_storage_close(const struct pst_profile *profile, struct pst_storage *storage);
+
+/* Builds the pipeline in EAL memory: rings, batches, lcores' state. After the ports are open. 0, or
+ * -1 with *diag. */
+int pst_topology_build(
+	struct pst_pipeline *pipeline, const struct pst_storage *storage, struct pst_diag *diag);
+
+/* Starts every lcore; then waits for their ends after pst_pipeline_stop. */
+int pst_topology_launch(struct pst_pipeline *pipeline);
+void pst_topology_join(void);
+
+void pst_topology_destroy(struct pst_pipeline *pipeline);
+
+/* EAL's lcore map: control thread, then rx lcores, then writers. Writes the --lcores argument. */
+void pst_topology_lcores(const struct pst_profile *profile, char *out, size_t cap);
+
+#endif
