@@ -14,9 +14,12 @@
 
 #include "base/diag.h"
 
-#define PST_RULES_MATCH_MAX                                                                        \
-	16 /* matched ids kept for one event's record; all decide, all count                       \
-	    */
+/* Matched ids kept for one event's record; all decide and all count. */
+#define PST_RULES_MATCH_MAX 16
+
+/* Limits of the compiling child where the env gives none. */
+#define PST_RULES_COMPILE_CPU_S 60
+#define PST_RULES_COMPILE_BYTES (2ull << 30)
 
 enum pst_rules_action {
 	PST_RULES_KEEP,
@@ -29,16 +32,18 @@ enum pst_rules_action {
 
 const char *pst_rules_action_name(enum pst_rules_action action);
 
-/* What names in the rules file refer to; const, must outlive the set. */
+/* What names in the rules file refer to. Needed during the load only: the set keeps copies. With
+ * listener_names or stream_names NULL any name is taken, and gets the next free index (for checks
+ * of a rules file without a profile). */
 struct pst_rules_env {
-	const char *const *listener_names;
-	const bool *listener_default_drop;
+	const char *const *listener_names; /* at most 64 */
+	const bool *listener_default_drop; /* NULL: every listener keeps */
 	uint16_t listener_cnt;
 	const char *const *stream_names; /* targets of route; internal streams are not targets */
 	uint16_t stream_cnt;
-	const char *cache_dir; /* NULL: no cache */
-	uint64_t compile_cpu_s_max;
-	uint64_t compile_bytes_max;
+	const char *cache_dir;      /* NULL: no cache */
+	uint64_t compile_cpu_s_max; /* 0: PST_RULES_COMPILE_CPU_S */
+	uint64_t compile_bytes_max; /* beyond what the process has mapped; 0: _COMPILE_BYTES */
 };
 
 struct pst_rules;
@@ -48,7 +53,9 @@ struct pst_rules_scratch;
 struct pst_rule {
 	uint32_t id;
 	const char *name;
-	const char *pattern;
+	const char *pattern; /* of a combination: its expression */
+	bool combination;
+	bool quiet; /* operand of combinations only: counted, but never decides nor is reported */
 	enum pst_rules_action action;
 	uint16_t stream_idx;    /* of ROUTE */
 	uint32_t sample_n;      /* of SAMPLE: one of N is kept */
@@ -58,15 +65,39 @@ struct pst_rule {
 
 /* Reads, checks and compiles (in a child process under the env's limits; or takes the compiled
  * database from the cache). A NULL path gives an empty set: default actions only. Control thread;
- * may take seconds. Returns 0, or -1 with *diag (file, line, key, remedy). */
+ * may take seconds. Returns 0, or -1 with *diag (file, line, key, remedy).
+ *
+ * The child is a fork that compiles and exits: it runs with the caller's CPU affinity, closes every
+ * inherited descriptor but the standard ones, and dies with its parent. Memory that data threads
+ * write to and that is mapped privately should be MADV_DONTFORK, or its pages are copied. */
 int pst_rules_load(const char *path, const struct pst_rules_env *env, struct pst_rules **out,
 	struct pst_diag *diag);
 void pst_rules_free(struct pst_rules *rules);
 
 uint32_t pst_rules_cnt(const struct pst_rules *rules);
 const struct pst_rule *pst_rules_get(const struct pst_rules *rules, uint32_t idx);
-const char *pst_rules_hash(const struct pst_rules *rules); /* hex SHA-256 of file and includes */
+/* Hex SHA-256 of the rules file and, behind it, its pattern files in order: what
+ * `cat rules.yaml included... | sha256sum` prints. "" for the empty set. */
+const char *pst_rules_hash(const struct pst_rules *rules);
 bool pst_rules_from_cache(const struct pst_rules *rules);
+
+/* How the set came to be. Belongs to the set. */
+struct pst_rules_info {
+	uint32_t rule_cnt;        /* combinations and included ones, too */
+	uint32_t included_cnt;    /* from pattern files */
+	uint32_t combination_cnt; /* looked at when an operand matched ... */
+	uint32_t negative_cnt;    /* ... but for these: they hold when nothing matches */
+	uint64_t load_ns;         /* from call to return of pst_rules_load */
+	uint64_t database_bytes;
+	bool from_cache;
+	const char *cache_note; /* why the cache was refused or could not be written; NULL: no
+				   complaint. For a warning; the set is complete in any case */
+};
+const struct pst_rules_info *pst_rules_info(const struct pst_rules *rules);
+
+/* Index of a listener as the set counts them, -1: none of that name; name of a stream index. */
+int pst_rules_listener_find(const struct pst_rules *rules, const char *name);
+const char *pst_rules_stream_name(const struct pst_rules *rules, uint16_t stream_idx);
 
 /* Per lcore: Hyperscan scratch, match set, sample counters, rule counters. Created and destroyed
  * by the control thread, used by one thread. NULL: no memory. */
@@ -76,13 +107,16 @@ void pst_rules_scratch_destroy(struct pst_rules_scratch *scratch);
 struct pst_rules_verdict {
 	enum pst_rules_action action; /* KEEP, DROP, ROUTE, QUARANTINE or SAMPLED_OUT */
 	uint16_t stream_idx;          /* of ROUTE */
-	uint16_t match_cnt;           /* of match_ids, ascending, at most PST_RULES_MATCH_MAX */
+	uint16_t match_cnt;           /* of match_ids, at most PST_RULES_MATCH_MAX */
 	int32_t rule_idx;             /* that decided; -1: the listener's default action */
 	bool scan_error;              /* hs_scan failed: the event is kept */
+	/* Ascending: the lowest ids that matched, and always the one that decided. */
 	uint32_t match_ids[PST_RULES_MATCH_MAX];
 };
 
-/* Evaluates one event of a listener. No allocation, lock or system call. */
+/* Evaluates one event of a listener. No allocation, lock or system call. event may be NULL if len
+ * is 0. Rules that do not apply to the listener do not match, neither as operands. Of a sample 1/N
+ * rule, the first of every N events that it decides on this scratch is kept. */
 void pst_rules_eval(struct pst_rules_scratch *scratch, uint16_t listener_idx, const uint8_t *event,
 	uint32_t len, struct pst_rules_verdict *verdict);
 
@@ -93,6 +127,7 @@ struct pst_rules_count {
 	uint64_t matched;
 	uint64_t decided;
 };
+/* pst_rules_cnt() of them, in the order of pst_rules_get(). */
 const struct pst_rules_count *pst_rules_counts(const struct pst_rules_scratch *scratch);
 uint64_t pst_rules_scan_errors(const struct pst_rules_scratch *scratch);
 
