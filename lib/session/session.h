@@ -10,8 +10,11 @@
  *
  * The first packet of a session sets the expectation (joined_at); nothing before it is called
  * missing, and what then arrives below joined_at is UNTRACKED: stored, never called a duplicate.
- * Gap ranges are bounded: what no longer fits is remembered as untracked span and answered
- * UNTRACKED, never DUPLICATE. */
+ * Gap ranges are bounded. When there is no room for one more, the lowest is given up: late arrivals
+ * are likeliest near next. All that was given up lies in one span, of which the bounds are kept,
+ * and what arrives in that span is UNTRACKED, never DUPLICATE.
+ *
+ * Sequence numbers are 1 .. UINT64_MAX - 1 (pst_mold_parse sees to it), so that next exists. */
 #ifndef PST_SESSION_H
 #define PST_SESSION_H
 
@@ -40,35 +43,61 @@ struct pst_session_info {
 	bool ended;
 	uint64_t joined_at; /* sequence of the first packet seen */
 	uint64_t next;      /* expected next */
-	uint64_t received, duplicate, late, untracked, reopened;
+	uint64_t received;  /* given to admit, whatever the verdict */
+	uint64_t duplicate, late, untracked;
+	uint64_t reopened;        /* made missing again */
 	uint64_t gap_messages;    /* ever found missing */
 	uint64_t missing;         /* missing now, in the ranges */
-	uint64_t gap_cnt;         /* gaps ever opened */
+	uint64_t gap_cnt;         /* gaps ever opened; one that grows is still one */
 	uint64_t gap_lost_ranges; /* ranges that no longer fitted */
-	uint64_t first_seen_ns, last_seen_ns;
-	uint32_t range_cnt; /* of ranges[] kept now */
+	uint64_t lost_from;       /* bounds of the span that they lie in, inclusive; */
+	uint64_t lost_to;         /* 0, 0: none */
+	uint64_t first_seen_ns;
+	uint64_t last_seen_ns; /* packet, heartbeat or message */
+	uint32_t range_cnt;    /* of ranges[] kept now */
 };
 
 struct pst_session_table;
-struct pst_session;
 
-/* Bytes that pst_session_table_init needs at mem (64-byte aligned). */
+/* What the in-order case touches; the library's own, in sight only for pst_session_admit. */
+struct pst_session {
+	uint64_t next;
+	uint64_t received;
+	uint64_t last_seen_ns;
+};
+
+/* Bytes that pst_session_table_init needs at mem (64-byte aligned). Both counts are at least 1 and
+ * below 2^24. A message costs at worst one move of half its session's ranges: keep them to a few
+ * thousand. */
 uint64_t pst_session_table_bytes(uint32_t session_cnt_max, uint32_t range_cnt_max);
 struct pst_session_table *pst_session_table_init(
 	void *mem, uint32_t session_cnt_max, uint32_t range_cnt_max);
 
 /* The session, created at its first packet with sequence as expectation. NULL: the table is full
- * (counted by the table; the caller stores untracked). Ended sessions that have been silent longest
- * are not evicted: exactly once matters more than room. */
+ * (counted by the table; the caller stores the packet's messages untracked). Ended sessions that
+ * have been silent longest are not evicted: exactly once matters more than room. */
 struct pst_session *pst_session_get(struct pst_session_table *table, uint16_t listener_idx,
 	const uint8_t id[PST_MOLD_SESSION_LEN], uint64_t sequence, uint64_t now_ns);
 
-/* Reserves one sequence number and says what the message is. */
-enum pst_session_verdict pst_session_admit(
+/* pst_session_admit's way for a number that is not the expected one. */
+enum pst_session_verdict pst_session_admit_other(
 	struct pst_session *session, uint64_t sequence, uint64_t now_ns);
 
+/* Reserves one sequence number and says what the message is. */
+static inline enum pst_session_verdict
+pst_session_admit(struct pst_session *session, uint64_t sequence, uint64_t now_ns)
+{
+	session->received++;
+	session->last_seen_ns = now_ns;
+	if (sequence != session->next)
+		return pst_session_admit_other(session, sequence, now_ns);
+	session->next = sequence + 1;
+	return PST_SESSION_IN_ORDER;
+}
+
 /* Gives a number back that admit reserved (IN_ORDER, LATE) but that was shed or whose write
- * failed: it is missing again and a later copy will be LATE. */
+ * failed: it is missing again and a later copy will be LATE. A number that is untracked, missing
+ * already, or not below next is left as it is. */
 void pst_session_reopen(struct pst_session *session, uint64_t sequence, uint64_t now_ns);
 
 /* Existing session or NULL; for reopening after a failed write. */
@@ -80,7 +109,7 @@ void pst_session_heartbeat(
 	struct pst_session *session, uint64_t next, bool end_of_session, uint64_t now_ns);
 
 uint32_t pst_session_cnt(const struct pst_session_table *table);
-uint64_t pst_session_full_cnt(const struct pst_session_table *table); /* messages not tracked */
+uint64_t pst_session_full_cnt(const struct pst_session_table *table); /* packets not tracked */
 
 /* Copies session number idx (0 .. cnt-1, order of creation) and up to range_cap of its missing
  * ranges, lowest first. Returns ranges copied. Owner thread only. */
