@@ -20,8 +20,9 @@
 struct pst_batch_encoder {
 	/* Touched by every record. */
 	uint8_t *staging;
-	uint32_t staged_bytes;
-	uint32_t direct_max; /* up to here a record is written in one go: within one block */
+	uint32_t staging_bytes; /* its size */
+	uint32_t staged_bytes;  /* in use */
+	uint32_t direct_max;    /* up to here a record is written in one go: within one block */
 	uint32_t pending_max;
 	uint32_t record_cnt;
 	uint32_t record_cnt_max;
@@ -48,7 +49,10 @@ enum {
 	SUFFIX_BYTES_MAX = 1 + SEQ_HEADER_BYTES + TS_NS_HEADER_BYTES + RULES_HEADER_KEY_BYTES + 2 +
 			   4 * PST_BATCH_RULES_MAX + REASON_HEADER_KEY_BYTES +
 			   LISTENER_HEADER_KEY_BYTES + 2 * (1 + PST_BATCH_TEXT_MAX),
-	RECORD_BYTES_MAX = PREFIX_BYTES_MAX + PST_BATCH_VALUE_MAX + SUFFIX_BYTES_MAX,
+	OVERHEAD_BYTES_MAX = PREFIX_BYTES_MAX + SUFFIX_BYTES_MAX,
+	RECORD_BYTES_MAX = OVERHEAD_BYTES_MAX + PST_BATCH_VALUE_MAX,
+	/* Small deltas and a sequence number: only used to foresee the size of a length. */
+	TYPICAL_OVERHEAD_BYTES = 8 + SEQ_HEADER_BYTES,
 };
 
 /* An empty batch takes any record, in both codecs, whatever the limits say. */
@@ -57,37 +61,57 @@ static_assert(PST_BATCH_HEADER_BYTES + LZ4_FRAME_HEADER_BYTES + RECORD_BYTES_MAX
 		      PST_BATCH_WIRE_BYTES_MAX,
 	"largest record");
 
-/* ---- varints ---- */
+/* ---- varints: zigzag, then 7 bits a byte, lowest first ---- */
 
+/* Every length, count and offset here is below 2^20, so that it takes at most 3 bytes; comparing
+ * is cheaper than counting bits. */
+static_assert(RECORD_BYTES_MAX < 1 << 20 && PST_BATCH_RECORD_CNT_MAX < 1 << 20, "3 bytes do");
+
+static inline uint32_t
+length_bytes(uint32_t n)
+{
+	return 1 + (n >= 1u << 6) + (n >= 1u << 13);
+}
+
+static inline uint8_t *
+put_length(uint8_t *at, uint32_t n)
+{
+	if (n < 1u << 6) {
+		at[0] = (uint8_t)(n << 1);
+		return at + 1;
+	}
+	at[0] = (uint8_t)(n << 1 | 0x80);
+	if (n < 1u << 13) {
+		at[1] = (uint8_t)(n >> 6);
+		return at + 2;
+	}
+	at[1] = (uint8_t)(n >> 6 | 0x80);
+	at[2] = (uint8_t)(n >> 13);
+	return at + 3;
+}
+
+/* Timestamp deltas: a second's worth most of the time, but any number is legal. */
 static inline uint64_t
 zigzag(int64_t value)
 {
 	return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
 }
 
-/* Lengths and counts are never negative here. */
-static inline uint32_t
-zigzag_length(uint32_t len)
-{
-	return len << 1;
-}
-
-/* ceil(bits / 7), at least 1, without a division. */
 static inline uint32_t
 varint_bytes(uint64_t z)
 {
-	uint32_t bits = 64 - (uint32_t)__builtin_clzll(z | 1);
-	return (bits * 9 + 64) / 64;
+	uint32_t n = 1 + (z >= 1u << 7);
+	while (pst_unlikely(z >= 1u << 14)) {
+		z >>= 7;
+		n++;
+	}
+	return n;
 }
 
 static inline uint8_t *
 put_varint(uint8_t *at, uint64_t z)
 {
-	while (pst_unlikely(z >= 0x4000)) {
-		*at++ = (uint8_t)(z | 0x80);
-		z >>= 7;
-	}
-	if (z >= 0x80) {
+	while (pst_unlikely(z >= 1u << 7)) {
 		*at++ = (uint8_t)(z | 0x80);
 		z >>= 7;
 	}
@@ -96,14 +120,6 @@ put_varint(uint8_t *at, uint64_t z)
 }
 
 /* ---- a record ---- */
-
-/* Everything about a record that has to be known before its first byte is written. */
-struct layout {
-	uint64_t timestamp_delta_z;
-	uint32_t offset_delta_z;
-	uint32_t body_bytes;  /* what the record's length field says */
-	uint32_t total_bytes; /* with the length field */
-};
 
 /* Keys are short: two overlapping loads beat a call. */
 static inline uint8_t *
@@ -139,7 +155,7 @@ static inline uint8_t *
 put_text(uint8_t *at, const char *text)
 {
 	uint32_t len = text_bytes(text);
-	at = put_varint(at, zigzag_length(len));
+	at = put_length(at, len);
 	memcpy(at, text, len);
 	return at + len;
 }
@@ -154,8 +170,7 @@ suffix_bytes(const struct pst_record *r)
 		n += TS_NS_HEADER_BYTES;
 	if (r->rule_cnt > 0) {
 		uint32_t value_bytes = 4u * r->rule_cnt;
-		n += RULES_HEADER_KEY_BYTES + varint_bytes(zigzag_length(value_bytes)) +
-		     value_bytes;
+		n += RULES_HEADER_KEY_BYTES + length_bytes(value_bytes) + value_bytes;
 	}
 	if (pst_unlikely(r->reason != NULL))
 		n += REASON_HEADER_KEY_BYTES + 1 + text_bytes(r->reason);
@@ -164,42 +179,39 @@ suffix_bytes(const struct pst_record *r)
 	return n;
 }
 
-static inline struct layout
-record_layout(const struct pst_batch_encoder *enc, const struct pst_record *r, int64_t timestamp_ms)
+/* What the record's length field will say. */
+static uint32_t
+record_body_bytes(const struct pst_record *r, uint64_t timestamp_delta_z, uint32_t offset_delta)
 {
-	struct layout l;
-	l.timestamp_delta_z = zigzag(timestamp_ms - enc->base_timestamp_ms);
-	l.offset_delta_z = zigzag_length(enc->record_cnt);
-	l.body_bytes = 1 + varint_bytes(l.timestamp_delta_z) + varint_bytes(l.offset_delta_z) +
-		       varint_bytes(zigzag_length(r->key_len)) + r->key_len +
-		       varint_bytes(zigzag_length(r->value_len)) + r->value_len + suffix_bytes(r);
-	l.total_bytes = varint_bytes(zigzag_length(l.body_bytes)) + l.body_bytes;
-	return l;
+	return 1 + varint_bytes(timestamp_delta_z) + length_bytes(offset_delta) +
+	       length_bytes(r->key_len) + r->key_len + length_bytes(r->value_len) + r->value_len +
+	       suffix_bytes(r);
 }
 
-/* Up to the value. */
+/* Between the length field and the value. */
 static inline uint8_t *
-put_prefix(uint8_t *at, const struct layout *l, const struct pst_record *r)
+put_prefix(
+	uint8_t *at, uint64_t timestamp_delta_z, uint32_t offset_delta, const struct pst_record *r)
 {
-	at = put_varint(at, zigzag_length(l->body_bytes));
 	*at++ = 0; /* attributes: none are defined */
-	at = put_varint(at, l->timestamp_delta_z);
-	at = put_varint(at, l->offset_delta_z);
+	at = put_varint(at, timestamp_delta_z);
+	at = put_length(at, offset_delta);
 	if (pst_likely(r->key)) {
-		at = put_varint(at, zigzag_length(r->key_len));
+		at = put_length(at, r->key_len);
 		at = put_key(at, r->key, r->key_len);
 	} else {
 		*at++ = 1; /* -1: no key */
 	}
-	return put_varint(at, zigzag_length(r->value_len));
+	return put_length(at, r->value_len);
 }
 
 /* From the value's end: the headers. Names and lengths are constants in wire form. */
-static inline uint8_t *
+static inline __attribute__((always_inline)) uint8_t *
 put_suffix(uint8_t *at, const struct pst_record *r)
 {
-	*at++ = (uint8_t)zigzag_length(r->has_seq + r->has_ts_ns + (r->rule_cnt > 0) +
-				       (r->reason != NULL) + (r->listener != NULL));
+	*at++ = (uint8_t)((r->has_seq + r->has_ts_ns + (r->rule_cnt > 0) + (r->reason != NULL) +
+				  (r->listener != NULL))
+			  << 1);
 	if (r->has_seq) {
 		memcpy(at, "\x06seq\x10", 5);
 		pst_store_be64(at + 5, r->seq);
@@ -212,7 +224,7 @@ put_suffix(uint8_t *at, const struct pst_record *r)
 	}
 	if (r->rule_cnt > 0) {
 		memcpy(at, "\x0arules", RULES_HEADER_KEY_BYTES);
-		at = put_varint(at + RULES_HEADER_KEY_BYTES, zigzag_length(4u * r->rule_cnt));
+		at = put_length(at + RULES_HEADER_KEY_BYTES, 4u * r->rule_cnt);
 		for (uint32_t i = 0; i < r->rule_cnt; i++, at += 4)
 			pst_store_be32(at, r->rule_ids[i]);
 	}
@@ -236,18 +248,18 @@ static void
 renew_limits(struct pst_batch_encoder *enc)
 {
 	uint32_t room = PST_BATCH_WIRE_BYTES_MAX - enc->wire_bytes;
-	uint32_t block_max = PST_BATCH_WIRE_BYTES_MAX;
 	if (enc->lz4) {
-		block_max = PST_BATCH_BLOCK_BYTES;
-		room -= LZ4_END_MARK_BYTES;
 		uint32_t step = PST_BATCH_BLOCK_BYTES + LZ4_BLOCK_HEADER_BYTES;
+		room -= LZ4_END_MARK_BYTES;
 		room -= (room + step - 1) / step * LZ4_BLOCK_HEADER_BYTES;
 	}
 	uint32_t raw_left = enc->raw_bytes_max > enc->flushed_bytes
 				    ? enc->raw_bytes_max - enc->flushed_bytes
 				    : 0;
 	enc->pending_max = room < raw_left ? room : raw_left;
-	enc->direct_max = enc->pending_max < block_max ? enc->pending_max : block_max;
+	enc->direct_max = enc->staging_bytes;
+	if (enc->direct_max > enc->pending_max)
+		enc->direct_max = enc->pending_max;
 }
 
 static void
@@ -267,9 +279,9 @@ static void
 stage(struct pst_batch_encoder *enc, const uint8_t *src, uint32_t len)
 {
 	while (len > 0) {
-		if (enc->staged_bytes == PST_BATCH_BLOCK_BYTES)
+		if (enc->staged_bytes == enc->staging_bytes)
 			compress_block(enc);
-		uint32_t n = PST_BATCH_BLOCK_BYTES - enc->staged_bytes;
+		uint32_t n = enc->staging_bytes - enc->staged_bytes;
 		if (n > len)
 			n = len;
 		memcpy(enc->staging + enc->staged_bytes, src, n);
@@ -279,23 +291,40 @@ stage(struct pst_batch_encoder *enc, const uint8_t *src, uint32_t len)
 	}
 }
 
-static __attribute__((noinline)) void
-append_split(struct pst_batch_encoder *enc, const struct layout *l, const struct pst_record *r)
+/* A record across the edge of a block, or near the end of the batch: sized before it is written. */
+static __attribute__((noinline)) bool
+append_split(struct pst_batch_encoder *enc, const struct pst_record *r, uint64_t timestamp_delta_z)
 {
 	uint8_t part[PREFIX_BYTES_MAX > SUFFIX_BYTES_MAX ? PREFIX_BYTES_MAX : SUFFIX_BYTES_MAX];
-	stage(enc, part, (uint32_t)(put_prefix(part, l, r) - part));
+	uint32_t offset_delta = enc->record_cnt;
+	uint32_t body_bytes = record_body_bytes(r, timestamp_delta_z, offset_delta);
+	uint32_t total_bytes = length_bytes(body_bytes) + body_bytes;
+	if (enc->staged_bytes + total_bytes > enc->pending_max && enc->record_cnt > 0)
+		return false;
+	uint8_t *at = put_length(part, body_bytes);
+	at = put_prefix(at, timestamp_delta_z, offset_delta, r);
+	stage(enc, part, (uint32_t)(at - part));
 	stage(enc, r->value, r->value_len);
 	stage(enc, part, (uint32_t)(put_suffix(part, r) - part));
+	return true;
 }
 
+/* A record that is sure to fit the open block: written at once, its length filled in behind. The
+ * length's own size is foreseen from the event's; where that was wrong, the record moves. */
 static inline void
-append_direct(struct pst_batch_encoder *enc, const struct layout *l, const struct pst_record *r)
+append_direct(struct pst_batch_encoder *enc, const struct pst_record *r, uint64_t timestamp_delta_z)
 {
-	uint8_t *at = put_prefix(enc->staging + enc->staged_bytes, l, r);
+	uint8_t *start = enc->staging + enc->staged_bytes;
+	uint32_t foreseen = length_bytes(r->key_len + r->value_len + TYPICAL_OVERHEAD_BYTES);
+	uint8_t *body = start + foreseen;
+	uint8_t *at = put_prefix(body, timestamp_delta_z, enc->record_cnt, r);
 	if (pst_likely(r->value_len > 0))
 		memcpy(at, r->value, r->value_len);
-	put_suffix(at + r->value_len, r);
-	enc->staged_bytes += l->total_bytes;
+	at = put_suffix(at + r->value_len, r);
+	uint32_t body_bytes = (uint32_t)(at - body);
+	if (pst_unlikely(length_bytes(body_bytes) != foreseen))
+		memmove(start + length_bytes(body_bytes), body, body_bytes);
+	enc->staged_bytes += (uint32_t)(put_length(start, body_bytes) - start) + body_bytes;
 }
 
 /* ---- the encoder ---- */
@@ -365,8 +394,10 @@ pst_batch_begin(struct pst_batch_encoder *enc, uint8_t *buf)
 		PST_ASSERT(n == LZ4_FRAME_HEADER_BYTES);
 		enc->wire_bytes += LZ4_FRAME_HEADER_BYTES;
 		enc->staging = enc->block;
+		enc->staging_bytes = PST_BATCH_BLOCK_BYTES;
 	} else {
 		enc->staging = buf + PST_BATCH_HEADER_BYTES;
+		enc->staging_bytes = PST_BATCH_WIRE_BYTES_MAX - PST_BATCH_HEADER_BYTES;
 	}
 	renew_limits(enc);
 }
@@ -383,17 +414,11 @@ pst_batch_append(struct pst_batch_encoder *enc, const struct pst_record *r)
 	} else if (pst_unlikely(enc->record_cnt == enc->record_cnt_max)) {
 		return false;
 	}
-	struct layout l = record_layout(enc, r, timestamp_ms);
-	if (pst_likely(enc->staged_bytes + l.total_bytes <= enc->direct_max)) {
-		append_direct(enc, &l, r);
-	} else {
-		if (enc->staged_bytes + l.total_bytes > enc->pending_max && enc->record_cnt > 0)
-			return false;
-		if (enc->lz4)
-			append_split(enc, &l, r);
-		else
-			append_direct(enc, &l, r);
-	}
+	uint64_t delta_z = zigzag(timestamp_ms - enc->base_timestamp_ms);
+	if (pst_likely(enc->staged_bytes + r->value_len + OVERHEAD_BYTES_MAX <= enc->direct_max))
+		append_direct(enc, r, delta_z);
+	else if (!append_split(enc, r, delta_z))
+		return false;
 	enc->record_cnt++;
 	if (timestamp_ms > enc->max_timestamp_ms)
 		enc->max_timestamp_ms = timestamp_ms;

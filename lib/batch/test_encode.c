@@ -303,8 +303,9 @@ Test(encode, every_size_of_value)
 	s.state = 42;
 	sample_record(&s, 12, PST_BATCH_VALUE_MAX, 3);
 	s.record.ts_ns = UINT64_C(1764000000000000000);
+	/* Dense where a length takes one byte more, and towards the ends. */
 	for (uint32_t len = 0; len <= PST_BATCH_VALUE_MAX;
-		len += len < 300 || len > 65300 ? 1 : 97) {
+		len += len < 300 || (len > 8000 && len < 8300) || len > 65300 ? 1 : 97) {
 		struct pst_record r = s.record;
 		pst_batch_begin(enc, buf);
 		r.value_len = len;
@@ -325,6 +326,40 @@ Test(encode, every_size_of_value)
 	}
 	pst_batch_decoder_destroy(dec);
 	pst_batch_encoder_destroy(enc);
+}
+
+/* Deltas where a varint takes one byte more, up and down; in a batch with space, where records are
+ * written at once, and in one so tight that each is sized first. */
+Test(encode, edges_of_timestamp_deltas)
+{
+	uint8_t *buf = guarded_buf();
+	struct pst_batch_decoder *dec = decoder();
+	const uint64_t base_ms = UINT64_C(1) << 43;
+	for (int tight = 0; tight <= 1; tight++) {
+		struct pst_batch_encoder *enc = encoder(tight ? 200 : 100000, 100, 1);
+		for (unsigned bit = 5; bit < 43; bit++) {
+			uint64_t ms[7] = {base_ms};
+			for (unsigned i = 0; i < 3; i++) {
+				ms[1 + i] = base_ms + (UINT64_C(1) << bit) - 1 + i;
+				ms[4 + i] = base_ms - (UINT64_C(1) << bit) - 1 + i;
+			}
+			pst_batch_begin(enc, buf);
+			for (unsigned i = 0; i < PST_ARRAY_CNT(ms); i++)
+				cr_assert(pst_batch_append(
+					enc, &(struct pst_record){.ts_ns = ms[i] * 1000000}));
+			uint32_t len = pst_batch_seal(enc);
+			cr_assert_eq(pst_batch_decoder_open(dec, buf, len), PST_BATCH_OK);
+			struct pst_batch_record out;
+			enum pst_batch_verdict verdict;
+			for (unsigned i = 0; i < PST_ARRAY_CNT(ms); i++) {
+				cr_assert_eq(pst_batch_decoder_next(dec, &out, &verdict), 1);
+				cr_assert_eq((uint64_t)out.timestamp_ms, ms[i]);
+			}
+			cr_assert_eq(pst_batch_decoder_next(dec, &out, &verdict), 0);
+		}
+		pst_batch_encoder_destroy(enc);
+	}
+	pst_batch_decoder_destroy(dec);
 }
 
 /* Bytes that do not compress, up to the last that fits: the batch stays within its buffer (whose
