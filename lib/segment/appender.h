@@ -15,6 +15,8 @@ struct pst_appender_config {
 	uint64_t flush_bytes;
 	uint64_t flush_age_ns;
 	struct pst_datadir *dir;
+	uint32_t piece_cnt; /* append buffers of 1 MiB, shared by its partitions; 0: 32. At least 2
+			     */
 };
 
 struct pst_log_config {
@@ -37,6 +39,10 @@ struct pst_recovery {
 	char note[256];
 };
 
+/* Memory of an appender with so many buffers (0: the default) and partitions. */
+uint64_t pst_appender_memory_bytes(uint32_t piece_cnt, uint32_t log_cnt);
+
+/* Returns 0 or -1 with *diag: no memory, io_uring missing or forbidden (with the remedy). */
 int pst_appender_create(
 	const struct pst_appender_config *config, struct pst_appender **out, struct pst_diag *diag);
 
@@ -76,6 +82,9 @@ bool pst_appender_idle(const struct pst_appender *app);
 
 /* Asks for a sync of everything now (drain); poll until idle. */
 void pst_appender_flush(struct pst_appender *app);
+
+/* Any thread: retention by age pauses, as after a forward step of the clock. */
+void pst_appender_hold_retention(struct pst_appender *app, bool hold);
 
 /* Closes the segments (truncate, final indexes, sync, clean mark) and frees. Must be idle unless
  * the log has failed. Returns 0 or -errno of the first thing that could not be closed. */

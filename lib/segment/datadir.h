@@ -17,6 +17,7 @@
 #include "base/diag.h"
 
 struct pst_datadir;
+struct pst_disk;
 
 /* The durable end of a partition: all below is synced. */
 struct pst_durable {
@@ -29,7 +30,20 @@ struct pst_durable {
  * device. Returns 0 or -1 with *diag: not a directory, foreign (has files but none of ours), not
  * writable, read-only filesystem, locked by another daemon (its pid is said), symlink. */
 int pst_datadir_open(const char *path, struct pst_datadir **out, struct pst_diag *diag);
-void pst_datadir_close(struct pst_datadir *dir); /* writes the clean marker if all was closed */
+int pst_datadir_open_on(struct pst_disk *disk, const char *path, struct pst_datadir **out,
+	struct pst_diag *diag); /* on a disk of the caller's, see disk.h */
+/* After the appenders are destroyed. Marks the logs that were closed as such: the next start need
+ * not check them. */
+void pst_datadir_close(struct pst_datadir *dir);
+
+/* Writes the durable ends to disk and syncs them. Control thread: every second, and soon when a
+ * rolled segment makes it worth while (wanted). 0 or -errno: recovery will have more to scan, but
+ * nothing is lost. */
+int pst_datadir_checkpoint(struct pst_datadir *dir);
+bool pst_datadir_checkpoint_wanted(const struct pst_datadir *dir);
+
+/* Cap for all partitions together; 0 (the default): none. The oldest closed segments go first. */
+void pst_datadir_retain(struct pst_datadir *dir, uint64_t bytes);
 
 int pst_datadir_fd(const struct pst_datadir *dir);
 int pst_datadir_lock_fd(const struct pst_datadir *dir); /* to be registered in every io_uring */

@@ -1,0 +1,77 @@
+/* The data directory as the appenders of this process see it. Internal to lib/segment. */
+#ifndef PST_DIR_H
+#define PST_DIR_H
+
+#include <limits.h>
+#include <stdatomic.h>
+
+#include "base/base.h"
+#include "segment/durable.h"
+
+#define PST_APPENDERS_MAX 64
+#define PST_LOCK_NAME     "penstock.lock"
+
+struct pst_partition_no {
+	char port[64];
+	uint16_t queue;
+	uint32_t partition;
+};
+
+/* One appender's view of its own oldest closed segment, for the directory's cap: the appender
+ * writes, the others read. INT64_MAX: it has none. */
+struct pst_dir_oldest {
+	PST_CACHE_ALIGNED _Atomic int64_t max_ts_ms;
+};
+
+struct pst_datadir {
+	struct pst_disk *disk;
+	char path[PATH_MAX];
+	int fd;
+	int lock_file;
+	uint64_t run_id;
+	bool marks_lost; /* there was a file of marks, and it could not be used */
+
+	/* Control thread. Mark i is slot i of the live memory. */
+	struct pst_live *live;
+	struct pst_durable_file durable;
+	struct pst_mark *marks;
+	bool *claimed; /* an appender of this run has the partition */
+	uint32_t mark_cnt;
+
+	int partitions_file;
+	uint64_t partitions_bytes;
+	struct pst_partition_no *partitions;
+	uint32_t partition_cnt;
+
+	/* Appenders write, each a part; all read. */
+	_Atomic bool failed;            /* a sync failed: nothing is stored here any more */
+	_Atomic bool checkpoint_wanted; /* a segment was rolled */
+	_Atomic uint64_t log_bytes;
+	_Atomic uint64_t retain_bytes; /* cap; 0: none */
+	_Atomic uint32_t appender_cnt;
+	struct pst_dir_oldest oldest[PST_APPENDERS_MAX];
+};
+
+/* Control thread. Takes the partition for an appender: its slot, and *mark if one is known (true
+ * in *known). -1 with *diag: taken already, or too many. */
+int pst_dir_claim(struct pst_datadir *dir, const char *name, struct pst_mark *mark, bool *known,
+	struct pst_diag *diag);
+
+void pst_dir_unclaim(struct pst_datadir *dir, int slot);
+
+/* Control thread, after recovery and before the first append: the slot's end is this, and no longer
+ * clean; on disk, too. 0 or -errno. */
+int pst_dir_recovered(
+	struct pst_datadir *dir, int slot, const char *name, const struct pst_durable *end);
+
+/* Control thread: the log was closed with this end. */
+void pst_dir_closed(struct pst_datadir *dir, int slot, const struct pst_mark *mark);
+
+/* Numbers of partitions: penstock.partitions. */
+int pst_partitions_open(struct pst_datadir *dir, struct pst_diag *diag);
+void pst_partitions_close(struct pst_datadir *dir);
+
+/* Run id in the lock file, 0 if none is readable; *pid likewise. */
+uint64_t pst_lock_read(struct pst_disk *disk, int file, long *pid);
+
+#endif

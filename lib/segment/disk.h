@@ -1,0 +1,107 @@
+/* The seam to storage: every call that the log makes on files goes through this table, so that the
+ * same code runs against a real disk, one that fails on demand, and a simulated one. (Locks on the
+ * way in are the table's, too; the shared memory of the live marks is the one thing outside.)
+ *
+ * Handles are small integers of the disk's choosing. Every call returns -errno on failure. Names
+ * are single components below an open directory, but for the data directory's own path; symbolic
+ * links are never followed.
+ *
+ * The queue carries what must not make its caller wait: writes and syncs, in flight together. What
+ * is submitted may complete in any order; a sync covers the writes that were reaped before it was
+ * queued, and no others. */
+#ifndef PST_DISK_H
+#define PST_DISK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/diag.h"
+
+#define PST_DISK_CWD (-100) /* as directory: the name is a path */
+
+enum {
+	PST_DISK_WRITE = 1 << 0,  /* else reading only */
+	PST_DISK_CREATE = 1 << 1, /* mode 0640; an existing file is opened as it is */
+	PST_DISK_EXCL = 1 << 2,   /* with CREATE: -EEXIST if it exists */
+	PST_DISK_DIRECT = 1 << 3, /* past the page cache; -EINVAL where that cannot be */
+	PST_DISK_DIR = 1 << 4,    /* a directory; -ENOTDIR, or -ELOOP for a symbolic link */
+};
+
+struct pst_disk_stat {
+	uint64_t bytes;
+	uint64_t allocated_bytes;
+	uint64_t dev, ino;
+	uint32_t mode, uid, gid;
+	int64_t mtime_ns;
+};
+
+struct pst_disk_done {
+	void *tag;
+	int64_t result; /* bytes written, 0 for a sync, or -errno */
+};
+
+struct pst_disk;
+struct pst_disk_queue;
+
+struct pst_disk_ops {
+	int (*open)(struct pst_disk *disk, int dir, const char *name, unsigned flags);
+	void (*close)(struct pst_disk *disk, int file);
+	int (*mkdir)(struct pst_disk *disk, int dir, const char *name); /* mode 0750 */
+	/* Bytes read: fewer than len only at the file's end. */
+	int64_t (*read)(struct pst_disk *disk, int file, void *buf, uint64_t len, uint64_t pos);
+	/* All of len, or -errno. Buffered; for the small files. */
+	int (*write)(struct pst_disk *disk, int file, const void *buf, uint64_t len, uint64_t pos);
+	/* Reserves blocks without changing the size. */
+	int (*allocate)(struct pst_disk *disk, int file, uint64_t pos, uint64_t len);
+	/* Also gives back what is allocated behind the size. */
+	int (*truncate)(struct pst_disk *disk, int file, uint64_t bytes);
+	/* fsync, not fdatasync: for a directory the latter may leave a new name out (ext4). */
+	int (*sync)(struct pst_disk *disk, int file);
+	int (*rename)(struct pst_disk *disk, int dir, const char *from, const char *to);
+	int (*unlink)(struct pst_disk *disk, int dir, const char *name);
+	int (*stat)(struct pst_disk *disk, int file, struct pst_disk_stat *out);
+	/* Calls visit for each name but "." and ".."; a non-zero answer ends it and is returned. */
+	int (*list)(struct pst_disk *disk, int dir, int (*visit)(void *arg, const char *name),
+		void *arg);
+	/* Opens (creating it) and locks a file against other processes for as long as the handle,
+	 * or any queue that holds it, is alive. -EWOULDBLOCK if locked: *file is then open, without
+	 * the lock, to read who has it. */
+	int (*lock)(struct pst_disk *disk, int dir, const char *name, int *file);
+
+	/* A queue for one thread, depth requests deep. hold is a locked file: the queue keeps its
+	 * lock until the last request has ended, even when the process is killed. */
+	int (*queue_open)(struct pst_disk *disk, unsigned depth, int hold,
+		struct pst_disk_queue **out, struct pst_diag *diag);
+	/* -EAGAIN: full, reap and try again. iov and what it points to stay as they are until the
+	 * write is reaped. May be short. */
+	int (*queue_write)(struct pst_disk_queue *queue, int file, const struct iovec *iov,
+		unsigned iov_cnt, uint64_t pos, void *tag);
+	/* data_only: fdatasync, data and size; else fsync, needed for directories. */
+	int (*queue_sync)(struct pst_disk_queue *queue, int file, bool data_only, void *tag);
+	/* Hands everything queued to the disk. -EAGAIN: it could not take it now, try again. */
+	int (*queue_submit)(struct pst_disk_queue *queue);
+	unsigned (*queue_reap)(
+		struct pst_disk_queue *queue, struct pst_disk_done *done, unsigned cap);
+	void (*queue_close)(struct pst_disk_queue *queue); /* waits for what is in flight */
+};
+
+struct pst_disk {
+	const struct pst_disk_ops *ops;
+	bool shares_marks; /* live marks in /dev/shm for other processes; else private memory */
+};
+
+/* The operating system's files and io_uring. */
+struct pst_disk *pst_disk_real(void);
+
+/* io_uring half of the real disk. */
+int pst_uring_open(struct pst_disk *disk, unsigned depth, int hold, struct pst_disk_queue **out,
+	struct pst_diag *diag);
+int pst_uring_write(struct pst_disk_queue *queue, int file, const struct iovec *iov,
+	unsigned iov_cnt, uint64_t pos, void *tag);
+int pst_uring_sync(struct pst_disk_queue *queue, int file, bool data_only, void *tag);
+int pst_uring_submit(struct pst_disk_queue *queue);
+unsigned pst_uring_reap(struct pst_disk_queue *queue, struct pst_disk_done *done, unsigned cap);
+void pst_uring_close(struct pst_disk_queue *queue);
+
+#endif

@@ -1,0 +1,256 @@
+/* One partition being written, and its appender. Internal to lib/segment.
+ *
+ *   append ──copy──▶ pieces of the current segment ──write──▶ file ──fdatasync──▶ durable
+ *
+ *   | piece            | piece            | piece     .... |      1 MiB each, of the appender's
+ * pool |  done            |  in flight       |  being filled  |      one write in flight a piece ^
+ * a flush writes the part-filled last block from the piece's own copy of it, padded with zeros
+ *
+ * Pieces of a segment lie behind each other and share no block, and a piece has one write in flight
+ * at most: so no two writes to a block are ever in flight. A piece begins with the bytes of the
+ * block that the durable end lies in, when the pieces before it are gone.
+ *
+ * A batch is pending from append until its segment is synced past its end. Offsets are given at
+ * append; when a write fails, all pending batches fail together, and the log goes on from its
+ * durable end with the same offsets.
+ *
+ * A roll goes on in steps while batches for the next segment are already taken into pieces: they
+ * are written when the old segment is complete, synced, and the new one's name is synced. */
+#ifndef PST_LOG_INTERNAL_H
+#define PST_LOG_INTERNAL_H
+
+#include "segment/appender.h"
+#include "segment/dir.h"
+
+#define PST_PIECE_BYTES     (1024u * 1024)
+#define PST_PIECE_CNT       32   /* default of an appender */
+#define PST_PENDING_CNT     8192 /* batches pending or done in an appender */
+#define PST_QUEUE_DEPTH     256  /* requests in flight */
+#define PST_INDEX_BUF_BYTES 3072 /* a whole number of entries of either kind */
+#define PST_HOUSEKEEPING_NS 100000000u
+static_assert(PST_BATCH_WIRE_BYTES_MAX <= PST_PIECE_BYTES - PST_BLOCK_BYTES,
+	"a batch touches two pieces at most");
+
+enum pst_io_kind {
+	PST_IO_WRITE,
+	PST_IO_SYNC,
+	PST_IO_INDEX_SYNC,
+	PST_IO_DIR_SYNC,
+};
+
+struct pst_io {
+	enum pst_io_kind kind;
+	struct pst_log *log;
+	struct pst_piece *piece; /* of a write */
+};
+
+struct pst_piece {
+	struct pst_io io;
+	struct pst_piece *next;
+	uint8_t *buf;    /* PST_PIECE_BYTES */
+	uint8_t *block;  /* PST_BLOCK_BYTES: the part-filled last block of the write in flight */
+	uint64_t pos;    /* in the file, of buf[0]; a multiple of PST_BLOCK_BYTES */
+	uint32_t used;   /* bytes filled */
+	uint32_t done;   /* bytes that completed writes cover */
+	uint32_t issued; /* bytes that issued writes cover */
+	bool in_flight;
+	bool again; /* the rest of a short write, to be queued when there is room */
+	uint8_t iov_cnt;
+	struct iovec iov[2]; /* what is left to be written */
+	uint64_t iov_pos;
+};
+
+struct pst_pending {
+	struct pst_pending *next;
+	void *cookie;
+	const struct pst_log_segment *segment; /* NULL: refused, nothing was copied */
+	uint64_t pos, end;                     /* in it */
+	int64_t base_offset, last_offset, max_ts_ms;
+	enum pst_append_status status;
+};
+
+struct pst_pending_list {
+	struct pst_pending *first, *last;
+};
+
+struct pst_index_file {
+	int file;
+	bool broken; /* a write failed: the file is removed and rebuilt at the next start */
+	uint64_t bytes;
+	uint32_t buffered;
+	uint8_t buf[PST_INDEX_BUF_BYTES];
+};
+
+struct pst_log_segment {
+	int64_t base_offset;
+	bool open; /* its files are there */
+	int file;
+	uint64_t end;       /* of the last batch taken */
+	uint64_t want;      /* to be written now, also from a part-filled piece */
+	uint64_t allocated; /* blocks are reserved up to here */
+	uint64_t first_ns;  /* when its first batch came; 0: empty, or not known yet */
+	struct pst_piece *first, *last;
+	struct pst_index_file index, timeindex;
+	struct pst_index_state index_state; /* after all durable batches */
+};
+
+enum pst_roll {
+	PST_ROLL_NONE,
+	PST_ROLL_WRITE, /* old: writes complete */
+	PST_ROLL_SYNC,  /* old: truncated, sync in flight */
+	PST_ROLL_INDEX, /* old: indexes to be completed */
+	PST_ROLL_INDEX_SYNC,
+	PST_ROLL_CREATE, /* new: files to be made */
+	PST_ROLL_DIR,    /* new: names to be synced */
+	PST_ROLL_DIR_SYNC,
+};
+
+enum pst_repair {
+	PST_REPAIR_NONE,
+	PST_REPAIR_DRAIN, /* a write failed: what is in flight has to end */
+	PST_REPAIR_CUT,   /* truncated back to the durable end, sync to be queued */
+	PST_REPAIR_SYNC,
+};
+
+struct pst_closed_segment {
+	int64_t base_offset;
+	uint64_t bytes;
+	int64_t max_ts_ms; /* -1: not known yet */
+};
+
+struct pst_log {
+	struct pst_appender *app;
+	struct pst_log *next_active;
+	bool active;
+	char name[PST_LOG_DIR_NAME_BYTES];
+	int slot; /* in the data directory's marks */
+	int dir;
+	uint64_t segment_bytes_max, segment_age_max_ns, retain_bytes, retain_age_ns;
+
+	struct pst_log_segment segments[2];
+	struct pst_log_segment *cur; /* takes batches */
+	struct pst_log_segment *old; /* being closed; NULL: none */
+	enum pst_roll roll;
+	unsigned index_queued_cnt, index_sync_cnt; /* syncs asked for; in flight */
+	bool create_failed; /* the new segment's files: tried again with the next batch */
+
+	int64_t next_offset;
+	struct pst_durable durable;
+	struct pst_pending_list pending;
+	/* Bytes of the block in which the durable end lies, up to it; and the same of the end that
+	 * the flush under way will make durable. */
+	uint8_t *durable_block, *flush_block;
+
+	bool syncing; /* the .log's */
+	uint64_t sync_end;
+	bool flush_again;
+	bool dir_syncing;
+	struct pst_io sync_io, index_io, dir_io;
+	unsigned write_cnt; /* in flight */
+
+	enum pst_repair repair;
+	int fail_errno;
+	uint64_t fail_pos;
+	bool failed;
+
+	struct pst_closed_segment *closed;             /* oldest first */
+	uint32_t closed_first, closed_cnt, closed_cap; /* closed[first] .. closed[cnt - 1] */
+	uint64_t closed_bytes;
+	bool retire_synced; /* the directory, after the last one was removed */
+
+	struct pst_log_stats stats; /* counters only; the rest is filled in on request */
+};
+
+struct pst_appender {
+	struct pst_datadir *dir;
+	struct pst_disk *disk;
+	struct pst_disk_queue *queue;
+	uint64_t flush_bytes, flush_age_ns;
+	unsigned number; /* among the directory's appenders */
+
+	struct pst_log **logs;
+	uint32_t log_cnt;
+	struct pst_log *active; /* logs with something to do */
+
+	uint8_t *piece_memory;
+	uint64_t piece_memory_bytes;
+	struct pst_piece *pieces, *free_pieces;
+	uint32_t piece_cnt, free_piece_cnt;
+	struct pst_pending *pending_nodes, *free_pending;
+	struct pst_pending_list done;
+
+	/* Since the last flush turn. */
+	uint64_t unflushed_bytes, unflushed_since_ns;
+	bool flush_asked;
+
+	uint64_t now_ns, housekeeping_ns;
+	_Atomic bool hold_retention; /* control thread writes */
+	struct pst_appender_stats stats;
+};
+
+/* log.c */
+int pst_log_append(
+	struct pst_log *log, const uint8_t *batch, const struct pst_batch_info *info, void *cookie);
+void pst_log_drive(struct pst_log *log);
+void pst_log_flush(struct pst_log *log);
+bool pst_log_busy(const struct pst_log *log);
+void pst_log_activate(struct pst_log *log);
+void pst_log_write_done(struct pst_piece *piece, int64_t result);
+void pst_log_sync_done(struct pst_log *log, int64_t result);
+void pst_log_finish(struct pst_log *log, struct pst_pending *node, enum pst_append_status status);
+void pst_log_publish(struct pst_log *log);
+
+/* piece.c: the pieces of a segment */
+void pst_piece_remove(
+	struct pst_appender *app, struct pst_log_segment *segment, struct pst_piece *piece);
+uint64_t pst_piece_left(const struct pst_piece *piece);
+void pst_pieces_free(struct pst_appender *app, struct pst_log_segment *segment);
+void pst_pieces_fill(
+	struct pst_log *log, struct pst_log_segment *segment, const uint8_t *data, uint32_t len);
+uint32_t pst_pieces_needed(const struct pst_log_segment *segment, uint32_t len);
+void pst_pieces_write(struct pst_log *log, struct pst_log_segment *segment);
+void pst_pieces_drop_rests(struct pst_log *log, struct pst_log_segment *segment);
+uint64_t pst_pieces_written(const struct pst_log_segment *segment);
+
+/* index.c: index files of a segment being written */
+int pst_index_create(struct pst_log *log, struct pst_log_segment *segment);
+void pst_index_publish(
+	struct pst_log *log, struct pst_log_segment *segment, const struct pst_pending *batch);
+void pst_index_flush(struct pst_log *log, struct pst_log_segment *segment);
+void pst_index_complete(struct pst_log *log, struct pst_log_segment *segment);
+void pst_index_close(struct pst_log *log, struct pst_log_segment *segment);
+
+/* roll.c */
+bool pst_roll_due(const struct pst_log *log, const struct pst_batch_info *info);
+void pst_roll_begin(struct pst_log *log);
+void pst_roll_drive(struct pst_log *log);
+void pst_roll_abandon(struct pst_log *log);
+void pst_roll_index_synced(struct pst_log *log, int64_t result);
+void pst_roll_dir_synced(struct pst_log *log, int64_t result);
+int pst_segment_create(struct pst_log *log, struct pst_log_segment *segment);
+int pst_segment_open_log(struct pst_log *log, int64_t base_offset, unsigned flags);
+bool pst_closed_reserve(struct pst_log *log);
+void pst_closed_add(struct pst_log *log, int64_t base_offset, uint64_t bytes, int64_t max_ts_ms);
+
+/* failure.c */
+bool pst_errno_passes(int err);
+void pst_log_write_failed(struct pst_log *log, uint64_t pos, int err);
+void pst_log_sync_failed(struct pst_log *log, int err);
+void pst_log_create_failed(struct pst_log *log, int err);
+void pst_log_give_up(struct pst_log *log);
+void pst_repair_drive(struct pst_log *log);
+void pst_repair_synced(struct pst_log *log, int64_t result);
+
+/* recovery.c: fills log from its directory, ready to append. 0 or -1 with *diag. */
+int pst_log_recover(struct pst_log *log, const struct pst_mark *mark, struct pst_recovery *recovery,
+	struct pst_diag *diag);
+
+/* close.c */
+int pst_log_close(struct pst_log *log);
+void pst_log_close_files(struct pst_log *log);
+
+/* retention.c */
+void pst_retention_drive(struct pst_log *log);
+void pst_retention_housekeeping(struct pst_appender *app);
+
+#endif

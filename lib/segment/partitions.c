@@ -1,0 +1,163 @@
+/* penstock.partitions: "<port> <queue> <partition>\n" a line, appended and synced, never changed.
+ * A last line without its end was cut off by a crash before anybody used it: it is overwritten. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "segment/dir.h"
+
+#define PARTITIONS_NAME      "penstock.partitions"
+#define PARTITIONS_BYTES_MAX (1024 * 1024)
+
+static bool
+port_valid(const char *port)
+{
+	size_t len = strlen(port);
+	if (len < 1 || len >= sizeof(((struct pst_partition_no *)0)->port))
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (port[i] <= ' ' || port[i] > '~')
+			return false;
+	}
+	return true;
+}
+
+static struct pst_partition_no *
+add_entry(struct pst_datadir *dir)
+{
+	struct pst_partition_no *grown = realloc(
+		dir->partitions, (dir->partition_cnt + 1) * sizeof(*grown));
+	if (!grown)
+		return NULL;
+	dir->partitions = grown;
+	return &grown[dir->partition_cnt];
+}
+
+/* One line without its LF; NULL or what is wrong with it. */
+static const char *
+parse_line(struct pst_datadir *dir, const char *line)
+{
+	struct pst_partition_no *e = add_entry(dir);
+	unsigned queue, partition;
+	int end = -1;
+	if (!e)
+		return "out of memory";
+	if (sscanf(line, "%63s %u %u%n", e->port, &queue, &partition, &end) != 3 ||
+		line[end] != '\0' || queue > UINT16_MAX || partition > INT32_MAX ||
+		!port_valid(e->port))
+		return "not \"<port> <queue> <partition>\"";
+	e->queue = (uint16_t)queue;
+	e->partition = partition;
+	for (uint32_t i = 0; i < dir->partition_cnt; i++) {
+		const struct pst_partition_no *o = &dir->partitions[i];
+		if (o->partition == partition)
+			return "its partition stands in an earlier line, too";
+		if (o->queue == e->queue && strcmp(o->port, e->port) == 0)
+			return "its port and queue stand in an earlier line, too";
+	}
+	dir->partition_cnt++;
+	return NULL;
+}
+
+static int
+parse_all(struct pst_datadir *dir, char *text, uint64_t len, struct pst_diag *diag)
+{
+	unsigned line_no = 1;
+	char *line = text, *end;
+	for (; (end = memchr(line, '\n', (size_t)(text + len - line))); line = end + 1, line_no++) {
+		*end = '\0';
+		const char *wrong = strlen(line) == (size_t)(end - line) ? parse_line(dir, line)
+									 : "a NUL byte";
+		if (wrong)
+			return pst_diag_set(diag, PARTITIONS_NAME, line_no, NULL,
+				"put the file back as it was: partitions are never renumbered",
+				"%s", wrong);
+	}
+	dir->partitions_bytes = (uint64_t)(line - text);
+	return 0;
+}
+
+int
+pst_partitions_open(struct pst_datadir *dir, struct pst_diag *diag)
+{
+	struct pst_disk *disk = dir->disk;
+	struct pst_disk_stat st;
+	char *text = NULL;
+	int rc = disk->ops->open(disk, dir->fd, PARTITIONS_NAME, PST_DISK_WRITE | PST_DISK_CREATE);
+	if (rc < 0)
+		return pst_diag_set(
+			diag, PARTITIONS_NAME, 0, NULL, NULL, "cannot open: %s", strerror(-rc));
+	dir->partitions_file = rc;
+	rc = disk->ops->stat(disk, dir->partitions_file, &st);
+	if (rc == 0 && st.bytes > PARTITIONS_BYTES_MAX)
+		rc = -EFBIG;
+	if (rc == 0) {
+		text = malloc(st.bytes + 1);
+		rc = text ? 0 : -ENOMEM;
+	}
+	int64_t n = rc < 0 ? rc : disk->ops->read(disk, dir->partitions_file, text, st.bytes, 0);
+	if (n < 0)
+		rc = pst_diag_set(
+			diag, PARTITIONS_NAME, 0, NULL, NULL, "cannot read: %s", strerror((int)-n));
+	else
+		rc = parse_all(dir, text, (uint64_t)n, diag);
+	/* The name must last before a number is given out. */
+	if (rc == 0 && st.bytes == 0) {
+		rc = disk->ops->sync(disk, dir->fd);
+		if (rc < 0)
+			rc = pst_diag_set(diag, dir->path, 0, NULL, NULL,
+				"cannot sync the data directory: %s", strerror(-rc));
+	}
+	free(text);
+	if (rc < 0)
+		pst_partitions_close(dir);
+	return rc;
+}
+
+void
+pst_partitions_close(struct pst_datadir *dir)
+{
+	dir->disk->ops->close(dir->disk, dir->partitions_file);
+	free(dir->partitions);
+	dir->partitions = NULL;
+}
+
+int
+pst_datadir_partition(
+	struct pst_datadir *dir, const char *port, uint16_t queue, struct pst_diag *diag)
+{
+	if (!port_valid(port))
+		return pst_diag_set(diag, NULL, 0, NULL,
+			"use 1 to 63 printable characters without spaces",
+			"\"%s\" cannot be a port's name in %s", port, PARTITIONS_NAME);
+	uint32_t next = 0;
+	for (uint32_t i = 0; i < dir->partition_cnt; i++) {
+		const struct pst_partition_no *e = &dir->partitions[i];
+		if (e->queue == queue && strcmp(e->port, port) == 0)
+			return (int)e->partition;
+		if (e->partition >= next)
+			next = e->partition + 1;
+	}
+	char line[128];
+	int len = snprintf(line, sizeof(line), "%s %u %" PRIu32 "\n", port, queue, next);
+	struct pst_partition_no *e = add_entry(dir);
+	int rc = e && next <= INT32_MAX ? 0 : -ENOMEM;
+	struct pst_disk *disk = dir->disk;
+	if (rc == 0)
+		rc = disk->ops->truncate(disk, dir->partitions_file, dir->partitions_bytes);
+	if (rc == 0)
+		rc = disk->ops->write(
+			disk, dir->partitions_file, line, (uint64_t)len, dir->partitions_bytes);
+	if (rc == 0)
+		rc = disk->ops->sync(disk, dir->partitions_file);
+	if (rc < 0)
+		return pst_diag_set(diag, PARTITIONS_NAME, 0, NULL, NULL, "cannot add a line: %s",
+			strerror(-rc));
+	*e = (struct pst_partition_no){.queue = queue, .partition = next};
+	snprintf(e->port, sizeof(e->port), "%s", port);
+	dir->partition_cnt++;
+	dir->partitions_bytes += (uint64_t)len;
+	return (int)next;
+}

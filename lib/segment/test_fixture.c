@@ -1,0 +1,220 @@
+#include "segment/test_fixture.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void
+fix_path(char path[128], bool memory)
+{
+	snprintf(path, 128, "%s/pst-segment-XXXXXX", memory ? "/dev/shm" : "/tmp");
+	cr_assert(mkdtemp(path), "mkdtemp: %s", strerror(errno));
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+void
+fix_remove(const char *path)
+{
+	nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+struct fix *
+fix_new(bool memory)
+{
+	struct fix *f = calloc(1, sizeof(*f));
+	cr_assert(f);
+	f->result = calloc(1, sizeof(*f->result));
+	cr_assert(f->result);
+	fix_path(f->path, memory);
+	f->now_ns = UINT64_C(1700000000000000000);
+	return f;
+}
+
+void
+fix_free(struct fix *f)
+{
+	if (f->app)
+		fix_close(f);
+	fix_remove(f->path);
+	free(f->result);
+	free(f);
+}
+
+struct pst_log_config
+fix_log_config(void)
+{
+	return (struct pst_log_config){.topic = "t", .segment_bytes_max = 1024 * 1024};
+}
+
+int
+fix_try_open(struct fix *f, struct pst_disk *disk, const struct pst_log_config *config,
+	struct pst_diag *diag)
+{
+	if (pst_datadir_open_on(disk, f->path, &f->dir, diag) < 0) {
+		f->dir = NULL;
+		return -1;
+	}
+	struct pst_appender_config app = {.dir = f->dir, .piece_cnt = 4};
+	if (pst_appender_create(&app, &f->app, diag) < 0) {
+		f->app = NULL;
+		pst_datadir_close(f->dir);
+		f->dir = NULL;
+		return -1;
+	}
+	f->log_idx = pst_appender_add(f->app, config, &f->recovery, diag);
+	if (f->log_idx < 0) {
+		fix_close(f);
+		return -1;
+	}
+	return 0;
+}
+
+void
+fix_open_on(struct fix *f, struct pst_disk *disk, const struct pst_log_config *config)
+{
+	struct pst_diag diag;
+	if (fix_try_open(f, disk, config, &diag) < 0) {
+		pst_diag_print(stderr, &diag);
+		cr_assert_fail("cannot open the log: %s", diag.text);
+	}
+}
+
+void
+fix_open(struct fix *f, const struct pst_log_config *config)
+{
+	fix_open_on(f, pst_disk_real(), config);
+}
+
+int
+fix_close(struct fix *f)
+{
+	int rc = pst_appender_destroy(f->app);
+	pst_datadir_close(f->dir);
+	f->app = NULL;
+	f->dir = NULL;
+	return rc;
+}
+
+uint32_t
+fix_batch(struct fix *f, unsigned record_cnt, uint32_t value_len, int64_t ts_ms)
+{
+	static struct pst_batch_encoder *encoder;
+	static uint8_t value[PST_BATCH_VALUE_MAX];
+	if (!encoder) {
+		struct pst_batch_limits limits = {
+			.raw_bytes_max = 900000, .record_cnt_max = 1000000};
+		cr_assert_eq(pst_batch_encoder_create(&limits, &encoder), 0);
+	}
+	pst_batch_begin(encoder, f->batch);
+	for (unsigned i = 0; i < record_cnt; i++) {
+		memset(value, 'a' + (int)(f->taken_cnt + i) % 26, value_len);
+		struct pst_record r = {
+			.value = value, .value_len = value_len, .ts_ns = (uint64_t)ts_ms * 1000000};
+		cr_assert(pst_batch_append(encoder, &r));
+	}
+	return f->batch_bytes = pst_batch_seal(encoder);
+}
+
+void
+fix_poll(struct fix *f)
+{
+	struct pst_append_done done[16];
+	unsigned n = pst_appender_poll(f->app, f->now_ns, done, 16);
+	for (unsigned i = 0; i < n; i++) {
+		uintptr_t idx = (uintptr_t)done[i].cookie - 1;
+		cr_assert(idx < f->taken_cnt && idx < FIX_BATCHES_MAX);
+		f->result->status[idx] = done[i].status;
+		f->result->base_offset[idx] = done[i].base_offset;
+		f->result->order[f->result->done_cnt++] = (unsigned)idx;
+	}
+}
+
+void
+fix_append(struct fix *f)
+{
+	uintptr_t cookie = ++f->taken_cnt;
+	while (pst_append(f->app, f->log_idx, f->batch, f->batch_bytes, (void *)cookie,
+		       f->now_ns) == -EAGAIN)
+		fix_poll(f);
+}
+
+void
+fix_rest(struct fix *f)
+{
+	do {
+		pst_appender_flush(f->app);
+		fix_poll(f);
+	} while (!pst_appender_idle(f->app));
+}
+
+static void
+file_path(const struct fix *f, const char *name, char path[512])
+{
+	snprintf(path, 512, "%s/t-0/%s", f->path, name);
+}
+
+uint8_t *
+fix_file(const struct fix *f, const char *name, size_t *len)
+{
+	char path[512];
+	struct stat st;
+	file_path(f, name, path);
+	int fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return NULL;
+	cr_assert_eq(fstat(fd, &st), 0);
+	uint8_t *data = malloc((size_t)st.st_size + 1);
+	cr_assert_eq(read(fd, data, (size_t)st.st_size), st.st_size);
+	close(fd);
+	*len = (size_t)st.st_size;
+	return data;
+}
+
+void
+fix_write_file(const struct fix *f, const char *name, const void *data, size_t len)
+{
+	char path[512];
+	file_path(f, name, path);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0640);
+	cr_assert(fd >= 0, "%s: %s", path, strerror(errno));
+	cr_assert_eq(write(fd, data, len), (ssize_t)len);
+	close(fd);
+}
+
+bool
+fix_exists(const struct fix *f, const char *name)
+{
+	char path[512];
+	file_path(f, name, path);
+	return access(path, F_OK) == 0;
+}
+
+char *
+fix_names(const struct fix *f)
+{
+	char path[512];
+	struct dirent **names;
+	snprintf(path, sizeof(path), "%s/t-0", f->path);
+	int n = scandir(path, &names, NULL, alphasort);
+	cr_assert(n >= 0);
+	char *out = calloc((size_t)n + 1, 300);
+	for (int i = 0; i < n; i++) {
+		if (names[i]->d_name[0] != '.') {
+			if (out[0])
+				strcat(out, " ");
+			strcat(out, names[i]->d_name);
+		}
+		free(names[i]);
+	}
+	free(names);
+	return out;
+}
