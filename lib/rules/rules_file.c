@@ -34,9 +34,9 @@ static const cyaml_schema_value_t text_schema = {
 #define TEXT(key, type, member, presence)                                                          \
 	CYAML_FIELD_STRING_PTR(                                                                    \
 		key, CYAML_FLAG_POINTER | (presence), type, member, 0, CYAML_UNLIMITED)
-#define LIST(key, type, member, schema)                                                            \
+#define LIST(key, type, member, schema, min)                                                       \
 	CYAML_FIELD_SEQUENCE(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, schema,  \
-		0, CYAML_UNLIMITED)
+		min, CYAML_UNLIMITED)
 #define REQUIRED CYAML_FLAG_DEFAULT
 #define OPTIONAL CYAML_FLAG_OPTIONAL
 
@@ -52,8 +52,8 @@ static const cyaml_schema_field_t rule_fields[] = {
 	TEXT("min-length", struct file_rule, min_length, OPTIONAL),
 	TEXT("edit-distance", struct file_rule, edit_distance, OPTIONAL),
 	TEXT("hamming-distance", struct file_rule, hamming_distance, OPTIONAL),
-	LIST("flags", struct file_rule, flags, &text_schema),
-	LIST("listeners", struct file_rule, listeners, &text_schema),
+	LIST("flags", struct file_rule, flags, &text_schema, 0),
+	LIST("listeners", struct file_rule, listeners, &text_schema, 1),
 	CYAML_FIELD_END,
 };
 
@@ -62,7 +62,7 @@ static const cyaml_schema_field_t include_fields[] = {
 	TEXT("id-base", struct file_include, id_base, REQUIRED),
 	TEXT("action", struct file_include, action, REQUIRED),
 	TEXT("priority", struct file_include, priority, OPTIONAL),
-	LIST("listeners", struct file_include, listeners, &text_schema),
+	LIST("listeners", struct file_include, listeners, &text_schema, 1),
 	CYAML_FIELD_END,
 };
 
@@ -72,8 +72,8 @@ static const cyaml_schema_value_t include_schema = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_include, include_fields)};
 
 static const cyaml_schema_field_t file_fields[] = {
-	LIST("rules", struct file_rules, rules, &rule_schema),
-	LIST("include", struct file_rules, include, &include_schema),
+	LIST("rules", struct file_rules, rules, &rule_schema, 0),
+	LIST("include", struct file_rules, include, &include_schema, 0),
 	CYAML_FIELD_END,
 };
 

@@ -191,10 +191,6 @@ pst_rules_set_listeners(struct pst_rules_draft *draft, const struct pst_rules_pl
 {
 	char key[32];
 
-	if (cnt == 0)
-		return pst_rules_fail(draft, place, "listeners",
-			"name at least one listener, or leave the key out for all", diag,
-			"an empty list: the rule would apply nowhere");
 	entry->rule.listener_mask = 0;
 	for (uint32_t i = 0; i < cnt; i++) {
 		int idx = names[i][0] ? pst_rules_names_find(&draft->listeners, names[i]) : -1;
