@@ -6,12 +6,14 @@
 
 #include "profile/profile.h"
 
-#define PST_KSOCK_BURST 16
+#define PST_KSOCK_BURST 16 /* datagrams of one call, 64 KiB of buffer each */
 
 struct pst_ksock;
 
-/* Binds every socket (SO_RCVBUFFORCE from the profile, IPV6_V6ONLY). Before ports are opened. 0, or
- * -1 with *diag (address in use: by whom if it can be told; no such address; permission). */
+/* Binds every socket (SO_RCVBUFFORCE from the profile, IPV6_V6ONLY) and joins the multicast groups
+ * among the listeners' addresses on the AF_XDP ports' interfaces. A profile without AF_XDP port has
+ * no kernel beside its ports: none is opened, and nothing ever received. Before ports are opened.
+ * 0, or -1 with *diag (address in use: by whom if it can be told; no such address; permission). */
 int pst_ksock_open(
 	const struct pst_profile *profile, struct pst_ksock **out, struct pst_diag *diag);
 
@@ -28,17 +30,21 @@ struct pst_ksock_msg {
  * live until the next call. Rx lcore. Returns their number; 0: all sockets were empty. */
 unsigned pst_ksock_recv(struct pst_ksock *ksock, struct pst_ksock_msg msgs[PST_KSOCK_BURST]);
 
-/* Nothing new gets in (drop-all socket filter); what is queued stays readable. */
+/* Nothing new gets in (drop-all socket filter); what is queued stays readable. Control thread; the
+ * rx lcore may be receiving. */
 void pst_ksock_shut_input(struct pst_ksock *ksock);
 
 struct pst_ksock_stats {
 	uint64_t received, bytes;
-	uint64_t dropped; /* by the kernel for want of buffer (SO_MEMINFO), all sockets */
+	/* By the kernel at our sockets (SO_MEMINFO): no buffer left, or a wrong checksum. */
+	uint64_t dropped;
+	uint64_t refused; /* came after pst_ksock_shut_input */
 	uint64_t rcvbuf_bytes;
-	/* the namespace's own, since open */
+	/* the namespace's own, both families, since open */
 	uint64_t udp_in_errors, udp_rcvbuf_errors, ip_reasm_fails, ip6_reasm_fails;
 };
-void pst_ksock_stats(const struct pst_ksock *ksock, struct pst_ksock_stats *out);
+/* Any thread but the rx lcores. */
+void pst_ksock_stats(struct pst_ksock *ksock, struct pst_ksock_stats *out);
 
 void pst_ksock_close(struct pst_ksock *ksock);
 

@@ -90,9 +90,7 @@ struct {
 } pst_slots SEC(".maps");
 
 /* Marks the program as one that libxdp may adopt instead of loading its own. */
-struct {
-	__uint(xsk_prog_version, 1);
-} xsk_metadata SEC("xdp_metadata");
+__uint(xsk_prog_version, 1) SEC("xdp_metadata");
 
 static __always_inline int
 is_target(const struct pst_steer_key *key)

@@ -1,0 +1,192 @@
+/* What about an interface would lose, merge or hide events: looked at before anything is changed.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "port/link.h"
+#include "port/ports.h"
+
+#define ETHERNET_VLAN_LEN 18
+
+struct findings {
+	struct pst_port_finding *list;
+	unsigned cnt, cap;
+};
+
+/* The next finding's place, or NULL if there is no more. */
+static struct pst_port_finding *
+add(struct findings *f, const struct port *port, bool fatal)
+{
+	if (f->cnt == f->cap)
+		return NULL;
+	struct pst_port_finding *finding = &f->list[f->cnt++];
+	memset(finding, 0, sizeof(*finding));
+	finding->port = port->profile->name;
+	finding->fatal = fatal;
+	return finding;
+}
+
+__attribute__((format(printf, 2, 3))) static void
+text(struct pst_port_finding *finding, const char *fmt, ...)
+{
+	va_list ap;
+	if (!finding)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(finding->text, sizeof(finding->text), fmt, ap);
+	va_end(ap);
+}
+
+__attribute__((format(printf, 2, 3))) static void
+cure(struct pst_port_finding *finding, const char *fmt, ...)
+{
+	va_list ap;
+	if (!finding)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(finding->cure, sizeof(finding->cure), fmt, ap);
+	va_end(ap);
+}
+
+static void
+check_state(struct findings *f, const struct port *port, const struct pst_link *link)
+{
+	const char *ifname = port->profile->device;
+	if (!link->is_up) {
+		struct pst_port_finding *finding = add(f, port, true);
+		text(finding, "%s is down: no socket can be bound to it", ifname);
+		cure(finding, "ip link set dev %s up", ifname);
+	} else if (!link->is_running) {
+		struct pst_port_finding *finding = add(f, port, false);
+		text(finding, "%s has no carrier: nothing will arrive until it has", ifname);
+	}
+}
+
+static void
+check_occupant(struct findings *f, const struct port *port)
+{
+	char name[PST_STEER_PROGRAM_NAME_LEN];
+	uint32_t id = pst_steer_occupant(port->ifindex, name);
+	if (id == 0)
+		return;
+	struct pst_port_finding *finding = add(f, port, true);
+	text(finding, "%s has somebody else's XDP program (id %u%s%s)", port->profile->device, id,
+		name[0] ? ", name " : "", name);
+	cure(finding, "ip link set dev %s xdp off", port->profile->device);
+}
+
+/* A sender's UDP_SEGMENT call stays one packet on loopback: below the frame limit it would arrive
+ * as one consistent datagram. */
+static void
+check_merging(struct findings *f, const struct port *port, const struct pst_link *link)
+{
+	const char *ifname = port->profile->device;
+	bool fixed = false;
+	if (link->is_loopback && pst_link_feature_on(ifname, "tx-udp-segmentation", &fixed)) {
+		struct pst_port_finding *finding = add(f, port, false);
+		text(finding,
+			"%s: UDP segmentation offload is on: datagrams that a sender hands over in "
+			"one call (UDP_SEGMENT) arrive merged into one",
+			ifname);
+		cure(finding, "ethtool -K %s tx-udp-segmentation off", ifname);
+	}
+	static const char *const merging[] = {"rx-udp-gro-forwarding", "rx-gro-list"};
+	for (size_t i = 0; i < PST_ARRAY_CNT(merging); i++)
+		if (pst_link_feature_on(ifname, merging[i], &fixed)) {
+			struct pst_port_finding *finding = add(f, port, false);
+			text(finding,
+				"%s: %s is on: datagrams of one flow may be merged before "
+				"they are steered",
+				ifname, merging[i]);
+			cure(finding, "ethtool -K %s %s off", ifname, merging[i]);
+		}
+}
+
+/* A QinQ frame keeps its inner tag, a tagged one loses its tag: lib/frame cannot see it. */
+static void
+check_vlan(struct findings *f, const struct port *port, const struct pst_link *link)
+{
+	const char *ifname = port->profile->device;
+	bool fixed = true;
+	if (link->is_loopback || strcmp(link->driver, "veth") == 0)
+		return;
+	if (!pst_link_feature_on(ifname, "rx-vlan-hw-parse", &fixed) || fixed)
+		return;
+	struct pst_port_finding *finding = add(f, port, false);
+	text(finding,
+		"%s: VLAN offload is on: tags are taken off before steering, frames of every "
+		"VLAN count as untagged",
+		ifname);
+	cure(finding, "ethtool -K %s rx-vlan-offload off", ifname);
+}
+
+static void
+check_mtu(struct findings *f, const struct port *port, const struct pst_link *link)
+{
+	uint32_t frame_max = PST_PORT_AF_XDP_FRAME_BYTES_MAX;
+	if (link->is_loopback || link->mtu + ETHERNET_VLAN_LEN <= frame_max)
+		return;
+	struct pst_port_finding *finding = add(f, port, false);
+	text(finding,
+		"%s: MTU %u: frames over %u bytes take the kernel path, which is slower; nothing "
+		"is "
+		"lost",
+		port->profile->device, link->mtu, frame_max);
+	cure(finding, "ip link set dev %s mtu %u", port->profile->device,
+		frame_max - ETHERNET_VLAN_LEN);
+}
+
+static void
+check_queues(struct findings *f, const struct port *port, const struct pst_link *link)
+{
+	const char *ifname = port->profile->device;
+	const char *kind = strcmp(link->driver, "veth") == 0 ? "rx" : "combined";
+	uint32_t have_cnt = link->rx_queue_cnt ? link->rx_queue_cnt : 1;
+	uint32_t want_cnt = port->profile->queue_cnt;
+
+	if (have_cnt == want_cnt)
+		return;
+	struct pst_port_finding *finding = add(f, port, have_cnt < want_cnt);
+	if (have_cnt < want_cnt)
+		text(finding, "%s has %u rx queues, the profile wants %u", ifname, have_cnt,
+			want_cnt);
+	else
+		text(finding,
+			"%s has %u rx queues, the profile polls %u: what arrives on the others "
+			"takes the kernel path, which is slower; nothing is lost",
+			ifname, have_cnt, want_cnt);
+	cure(finding, "ethtool -L %s %s %u", ifname, kind, want_cnt);
+}
+
+static void
+check_interface(struct findings *f, const struct port *port)
+{
+	const char *ifname = port->profile->device;
+	struct pst_link link;
+
+	int err = pst_link_read(ifname, &link);
+	if (err) {
+		text(add(f, port, true), "%s: %s", ifname, strerror(-err));
+		return;
+	}
+	check_state(f, port, &link);
+	check_occupant(f, port);
+	check_queues(f, port, &link);
+	check_merging(f, port, &link);
+	check_vlan(f, port, &link);
+	check_mtu(f, port, &link);
+}
+
+unsigned
+pst_ports_check(const struct pst_ports *ports, struct pst_port_finding *findings, unsigned cap)
+{
+	struct findings f = {.list = findings, .cap = cap};
+	for (uint16_t i = 0; i < ports->profile->port_cnt; i++) {
+		const struct port *port = &ports->ports[i];
+		if (port->profile->kind == PST_PORT_AF_XDP)
+			check_interface(&f, port);
+	}
+	return f.cnt;
+}

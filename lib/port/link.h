@@ -1,0 +1,30 @@
+/* What the kernel says of a network interface of this process's namespace. (Not sysfs: that shows
+ * the namespace in which it was mounted.) */
+#ifndef PST_PORT_LINK_H
+#define PST_PORT_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pst_link {
+	bool is_up;      /* administratively */
+	bool is_running; /* carrier */
+	bool is_loopback;
+	uint32_t mtu;
+	char driver[32];       /* "" if it says none */
+	uint32_t rx_queue_cnt; /* 0: it does not say (no channels: lo) */
+};
+
+/* 0, or -errno. Control thread. */
+int pst_link_read(const char *ifname, struct pst_link *out);
+
+/* Whether an offload is on, by its name in `ethtool -k` as the kernel spells it
+ * ("tx-udp-segmentation"); fixed: it cannot be changed. False if unknown. */
+bool pst_link_feature_on(const char *ifname, const char *feature, bool *fixed);
+
+/* Column `drop` of /proc/net/dev for the interface: dropped and missed by kernel and device. */
+uint64_t pst_link_rx_dropped(const char *ifname);
+/* The same from a text in its form; 0 if the interface is not in it. */
+uint64_t pst_link_rx_dropped_in(const char *text, const char *ifname);
+
+#endif
