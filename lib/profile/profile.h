@@ -21,8 +21,14 @@
 #define PST_WRITERS_MAX   16
 #define PST_QUEUES_MAX    64                    /* of all ports together, kernel path included */
 #define PST_ADDRESSES_MAX 64                    /* of one listener */
+#define PST_ALLOW_MAX     256                   /* prefixes of one listener */
 #define PST_NAME_MAX      200                   /* bytes of a stream name, Kafka's rule */
 #define PST_QUARANTINE    "penstock.quarantine" /* always the last stream */
+
+/* What the memory plan reckons with, in bytes; app/penstockd/topology.c asserts that it holds. */
+#define PST_PLAN_MBUF_BYTES     4096      /* one packet buffer, headers and all */
+#define PST_PLAN_BATCH_BYTES    1048576   /* one batch buffer */
+#define PST_PLAN_FORWARDS_BYTES (5 << 20) /* an rx lcore's buffers for others' datagrams */
 
 enum pst_idle { PST_IDLE_ADAPTIVE, PST_IDLE_SPIN };
 
@@ -83,7 +89,7 @@ struct pst_profile {
 	uint16_t writer_cnt;
 	enum pst_idle idle;
 
-	uint64_t memory_bytes; /* what EAL may take; checked against what the plan needs */
+	uint64_t memory_bytes; /* what EAL takes; default: what the plan needs, in whole 64 MiB */
 	bool no_huge;
 
 	struct pst_profile_port *ports;
@@ -124,8 +130,8 @@ struct pst_profile {
 
 	/* Derived: the memory plan in bytes, printed by --check. */
 	struct {
-		uint64_t mbufs, batches, sessions, handoff, total;
-		uint32_t mbuf_cnt; /* of each port's pool */
+		uint64_t mbufs, batches, sessions, handoff, eal, total;
+		uint32_t mbuf_cnt; /* of each queue's pool */
 	} plan;
 
 	struct pst_yaml_lines *lines; /* positions, for messages of later checks */
@@ -136,6 +142,11 @@ struct pst_profile {
 int pst_profile_load(const char *path, struct pst_profile **out, struct pst_diag *diag);
 
 void pst_profile_free(struct pst_profile *profile);
+
+/* Whether the machine has as many free hugepages as the profile's memory takes (always, with
+ * no_huge). A check of its own: a profile can be looked at where there are none. Returns 0, or -1
+ * with *diag: its remedy names the command that reserves them. */
+int pst_profile_check_memory(const struct pst_profile *profile, struct pst_diag *diag);
 
 /* The resolved plan (cores, queues, partitions, memory, files) for `penstockd --check`. */
 void pst_profile_print_plan(FILE *out, const struct pst_profile *profile);
