@@ -1,0 +1,372 @@
+#include "telemetry/fake.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <ftw.h>
+#include <rte_eal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+struct fake fake;
+
+/* ---- a profile ---- */
+
+static struct pst_profile profile;
+static struct pst_pipeline pipeline;
+
+static char *
+widened(const char *text, size_t width)
+{
+	char *wide = malloc(width + 1);
+	cr_assert_not_null(wide);
+	memset(wide, 'w', width);
+	wide[width] = '\0';
+	memcpy(wide, text, strlen(text));
+	return fake.widest ? wide : strdup(text);
+}
+
+static char *
+numbered(const char *format, unsigned idx, size_t width)
+{
+	char text[64];
+	snprintf(text, sizeof(text), format, idx);
+	return widened(text, width);
+}
+
+static void
+profile_ports(uint16_t queue_cnt)
+{
+	profile.port_cnt = queue_cnt < PST_PORTS_MAX ? queue_cnt : PST_PORTS_MAX;
+	profile.ports = calloc(profile.port_cnt, sizeof(*profile.ports));
+	profile.queue_cnt = queue_cnt;
+	for (uint16_t q = 0; q < queue_cnt; q++) {
+		uint16_t p = q % profile.port_cnt;
+		profile.ports[p].name = numbered("port%u", p, 32);
+		profile.ports[p].device = widened("net_fake", 900);
+		profile.ports[p].queue_cnt++;
+		profile.queues[q] = (struct pst_profile_queue){
+			.port_idx = p, .queue_id = q / profile.port_cnt};
+		pipeline.partition_of_queue[q] = q;
+	}
+}
+
+static void
+profile_listeners(uint16_t listener_cnt)
+{
+	profile.listener_cnt = listener_cnt;
+	profile.listeners = calloc(listener_cnt, sizeof(*profile.listeners));
+	for (uint16_t l = 0; l < listener_cnt; l++) {
+		struct pst_profile_listener *listener = &profile.listeners[l];
+		uint16_t addr_cnt = fake.widest ? PST_ADDRESSES_MAX : 1;
+		listener->name = numbered("listener%u", l, 32);
+		listener->udp_port = (uint16_t)(65000 + l);
+		listener->stream_idx = (uint16_t)(l % profile.stream_cnt);
+		listener->addr_cnt = addr_cnt;
+		listener->addrs = calloc(addr_cnt, sizeof(*listener->addrs));
+		for (uint16_t a = 0; a < addr_cnt; a++)
+			memset(&listener->addrs[a], 0x20 + l, sizeof(*listener->addrs));
+	}
+}
+
+struct pst_pipeline *
+fake_pipeline(uint16_t queue_cnt, uint16_t listener_cnt, uint16_t stream_cnt)
+{
+	profile.file = widened("/etc/penstock/\"odd\"\\\xc3\xa4%.yaml", 4000);
+	profile.name = "fake";
+	profile.data_dir = widened("/data", 4000);
+	profile.rules_file = widened("rules.yaml", 4000);
+	profile.rx_lcore_cnt = fake.widest ? PST_RX_LCORES_MAX : 2;
+	profile.writer_cnt = fake.widest ? PST_WRITERS_MAX : 1;
+	profile.stream_cnt = stream_cnt;
+	profile.streams = calloc(stream_cnt, sizeof(*profile.streams));
+	for (uint16_t s = 0; s < stream_cnt; s++)
+		profile.streams[s].name = numbered("stream.%u", s, PST_NAME_MAX);
+	profile_ports(queue_cnt);
+	profile_listeners(listener_cnt);
+	pipeline.profile = &profile;
+	pipeline.ksock = (struct pst_ksock *)&fake;
+	pipeline.started_ns = (uint64_t)time(NULL) * 1000000000;
+	pipeline.clock_step_ns_last = -5000000000;
+	pthread_mutex_init(&pipeline.mutex, NULL);
+	return &pipeline;
+}
+
+/* ---- lib/pipeline ---- */
+
+static uint64_t
+count(uint64_t value)
+{
+	return fake.widest ? UINT64_MAX : value;
+}
+
+/* As pst_book_shape's in lib/ledger says. */
+int
+pst_snapshot_init(struct pst_snapshot *snapshot, const struct pst_pipeline *p)
+{
+	struct pst_book_shape shape = pst_book_shape(p->profile);
+	memset(snapshot, 0, sizeof(*snapshot));
+	return pst_book_init(&snapshot->book, &shape);
+}
+
+void
+pst_snapshot_fini(struct pst_snapshot *snapshot)
+{
+	pst_book_fini(&snapshot->book);
+}
+
+static void
+fill_words(void *words, size_t bytes, uint64_t value)
+{
+	for (size_t i = 0; i < bytes / sizeof(uint64_t); i++)
+		((uint64_t *)words)[i] = value;
+}
+
+int
+pst_pipeline_snapshot(struct pst_pipeline *p, struct pst_snapshot *out)
+{
+	struct pst_book *book = &out->book;
+
+	if (fake.snapshot_rc != 0)
+		return fake.snapshot_rc;
+	fake.snapshot_cnt++;
+	pst_book_clear(book);
+	for (uint32_t i = 0; i < pst_book_cell_cnt(&book->shape); i++) {
+		uint32_t queue = i / book->shape.listener_cnt;
+		uint32_t listener = i % book->shape.listener_cnt;
+		if (fake.sparse && (queue % 2 || listener % 2))
+			continue;
+		fill_words(&book->cells[i], sizeof(book->cells[i]), count(i + fake.snapshot_cnt));
+	}
+	fill_words(book->streams, book->shape.stream_cnt * sizeof(*book->streams),
+		count(fake.snapshot_cnt));
+	memset(out->rx, fake.widest ? 0xff : 1, sizeof(out->rx));
+	memset(out->writers, fake.widest ? 0xff : 1, sizeof(out->writers));
+	for (unsigned w = 0; w < PST_WRITERS_MAX; w++) {
+		out->writers[w].appender.direct = true;
+		out->writers[w].appender.last_errno = ENOSPC;
+	}
+	return 0;
+}
+
+void
+fake_session_id(uint32_t idx, uint8_t id[PST_MOLD_SESSION_LEN])
+{
+	memset(id, fake.widest ? 0xff : ' ', PST_MOLD_SESSION_LEN);
+	for (unsigned i = 0; i < 4; i++)
+		id[i] = (uint8_t)(idx * 7 >> (8 * i));
+}
+
+int
+pst_pipeline_sessions(struct pst_pipeline *p, uint32_t first, struct pst_pipeline_page *out)
+{
+	out->first = first;
+	out->total = fake.session_cnt;
+	out->cnt = 0;
+	for (uint32_t i = first; i < fake.session_cnt && out->cnt < PST_SESSION_PAGE; i++) {
+		struct pst_session_row *row = &out->rows[out->cnt++];
+		memset(row, 0, sizeof(*row));
+		fill_words(&row->info.joined_at,
+			offsetof(struct pst_session_info, range_cnt) -
+				offsetof(struct pst_session_info, joined_at),
+			count(i));
+		row->rx_idx = (uint16_t)(i % 2);
+		row->info.listener_idx = (uint16_t)(i % p->profile->listener_cnt);
+		row->info.range_cnt = fake.session_range_cnt;
+		fake_session_id(i, row->info.id);
+		row->range_cnt = (uint32_t)pst_min_u64(
+			fake.session_range_cnt, PST_SESSION_PAGE_RANGES);
+		fill_words(row->ranges, row->range_cnt * sizeof(row->ranges[0]), count(i + 1));
+	}
+	return 0;
+}
+
+void
+fake_rule_name(uint32_t idx, char name[64])
+{
+	memset(name, 0, 64);
+	if (fake.widest)
+		memset(name, 0xff, 63);
+	else
+		/* UTF-8, quotes, a percent sign, a line end, an escape sequence */
+		snprintf(name, 64, "rule %u \xc3\xa4 \"%%41\" \\ \n\x1b[2J", idx);
+}
+
+int
+pst_pipeline_rules(struct pst_pipeline *p, uint32_t first, struct pst_rule_row *rows, uint32_t cap,
+	struct pst_rules_page *page)
+{
+	uint32_t cnt = 0;
+
+	if (fake.generation_steps > 0) {
+		fake.generation_steps--;
+		fake.rules_generation++;
+	}
+	*page = (struct pst_rules_page){
+		.generation = fake.rules_generation, .total = fake.rule_cnt};
+	page->failed_cnt = p->rules_failed_cnt;
+	memset(page->hash, 'a', 64);
+	for (uint32_t idx = first; idx < fake.rule_cnt && cnt < cap; idx++) {
+		struct pst_rule_row *row = &rows[cnt++];
+		*row = (struct pst_rule_row){
+			.id = fake.widest ? UINT32_MAX : idx + 100,
+			.action = PST_RULES_ROUTE,
+			.priority = fake.widest ? INT32_MIN : -(int32_t)idx,
+			.count = {.matched = count(idx), .decided = count(idx / 2)},
+		};
+		fake_rule_name(idx, row->name);
+		snprintf(row->stream, sizeof(row->stream), "%s", p->profile->streams[0].name);
+	}
+	return (int)cnt;
+}
+
+int
+pst_pipeline_log(
+	struct pst_pipeline *p, uint16_t stream_idx, uint16_t queue_idx, struct pst_log_stats *out)
+{
+	fill_words(out, sizeof(*out) - sizeof(uint64_t),
+		fake.widest ? (uint64_t)INT64_MIN : stream_idx * 1000u + queue_idx);
+	out->failed = false;
+	return 0;
+}
+
+int
+pst_pipeline_reload_rules(struct pst_pipeline *p, struct pst_diag *diag)
+{
+	pthread_mutex_lock(&p->mutex);
+	uint32_t now = ++fake.reloads_now;
+	if (now > fake.reloads_now_max)
+		fake.reloads_now_max = now;
+	fake.reload_cnt++;
+	if (fake.reload_fails) {
+		pst_diag_set(diag, "rules.yaml", 12, "rules[3].pattern", "close it",
+			"missing ) at \"\xff\"");
+		p->rules_diag = *diag;
+		p->rules_failed_cnt++;
+	} else {
+		fake.rules_generation++;
+	}
+	fake.reloads_now--;
+	pthread_mutex_unlock(&p->mutex);
+	return fake.reload_fails ? -1 : 0;
+}
+
+/* ---- lib/port, lib/ksock, lib/steer, lib/rules ---- */
+
+void
+pst_ports_stats(const struct pst_ports *ports, uint16_t port_idx, struct pst_port_stats *out)
+{
+	memset(out, fake.widest ? 0xff : 1, sizeof(*out));
+	out->has_xdp = out->link_up = true;
+	out->rx_packets = count(port_idx);
+}
+
+void
+pst_ports_xstats(const struct pst_ports *ports, uint16_t port_idx,
+	void (*visit)(void *arg, const char *name, uint64_t value), void *arg)
+{
+	for (uint32_t i = 0; i < fake.xstat_cnt; i++) {
+		char name[96];
+		snprintf(name, sizeof(name), fake.widest ? "%094u" : "rx.q%u-good bytes", i);
+		visit(arg, name, count(port_idx * 10000u + i));
+	}
+}
+
+void
+pst_ksock_stats(struct pst_ksock *ksock, struct pst_ksock_stats *out)
+{
+	memset(out, fake.widest ? 0xff : 1, sizeof(*out));
+}
+
+const char *
+pst_steer_count_name(enum pst_steer_count count_idx)
+{
+	static const char *const names[] = {"redirected", "pass_large", "pass_fragment",
+		"pass_options", "pass_no_socket", "pass_other"};
+	return names[count_idx];
+}
+
+const char *
+pst_rules_action_name(enum pst_rules_action action)
+{
+	return "route";
+}
+
+/* ---- a telemetry socket ---- */
+
+static char run_dir[] = "/tmp/penstock-test-XXXXXX";
+
+void
+fake_eal_start(void)
+{
+	char *argv[] = {"test", "--no-huge", "--no-pci", "-m", "32", "-l", "0", "--file-prefix",
+		"telemetry", "--log-level", "error", NULL};
+
+	cr_assert_not_null(mkdtemp(run_dir));
+	setenv("RUNTIME_DIRECTORY", run_dir, 1);
+	cr_assert_geq(rte_eal_init(PST_ARRAY_CNT(argv) - 1, argv), 0);
+}
+
+static int
+remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+void
+fake_eal_stop(void)
+{
+	nftw(run_dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+struct pst_client *
+fake_client(void)
+{
+	struct pst_client *client;
+	struct pst_diag diag;
+
+	cr_assert_eq(
+		pst_client_open("telemetry", &client, &diag), 0, "%s: %s", diag.file, diag.text);
+	return client;
+}
+
+json_t *
+fake_list(const char *command)
+{
+	struct pst_client *client = fake_client();
+	struct pst_diag diag;
+
+	json_t *list = pst_client_list(client, command, 0, &diag);
+	cr_assert_not_null(list, "%s", diag.text);
+	pst_client_close(client);
+	return list;
+}
+
+json_t *
+fake_ask(const char *request)
+{
+	struct pst_client *client = fake_client();
+	struct pst_diag diag;
+
+	json_t *answer = pst_client_ask(client, request, &diag);
+	cr_assert_not_null(answer, "%s", diag.text);
+	pst_client_close(client);
+	return answer;
+}
+
+json_int_t
+json_at(const json_t *json, const char *name)
+{
+	const json_t *value = json_object_get(json, name);
+	cr_assert(json_is_integer(value), "%s is no integer", name);
+	return json_integer_value(value);
+}
+
+const char *
+text_at(const json_t *json, const char *name)
+{
+	const json_t *value = json_object_get(json, name);
+	cr_assert(json_is_string(value), "%s is no string", name);
+	return json_string_value(value);
+}

@@ -1,0 +1,49 @@
+/* For the tests of lib/telemetry: a pipeline of any shape that never was, on a real telemetry
+ * socket. The functions of lib/pipeline, lib/port, lib/ksock that telemetry calls are defined here
+ * instead of linked. */
+#ifndef PST_TELEMETRY_FAKE_H
+#define PST_TELEMETRY_FAKE_H
+
+#include "pipeline/pipeline.h"
+#include "telemetry/client.h"
+
+/* What the fakes answer. Zero at the start of every test. */
+struct fake {
+	uint32_t rule_cnt;
+	uint32_t rules_generation;
+	uint32_t generation_steps; /* so many calls of pst_pipeline_rules see another generation */
+	uint32_t session_cnt;
+	uint32_t session_range_cnt;
+	uint32_t xstat_cnt; /* of each port */
+	int snapshot_rc;
+	uint32_t snapshot_cnt; /* taken; each adds one to every counter of the books */
+	bool sparse;           /* books: only cells of even queue and listener have counts */
+	bool widest;           /* every number and text as long as it can be */
+	bool reload_fails;
+	_Atomic uint32_t reload_cnt;
+	_Atomic uint32_t reloads_now, reloads_now_max; /* at the same time */
+};
+extern struct fake fake;
+
+/* A profile of that shape (ports of one queue each up to PST_PORTS_MAX, then more queues) and the
+ * pipeline that has it. */
+struct pst_pipeline *fake_pipeline(uint16_t queue_cnt, uint16_t listener_cnt, uint16_t stream_cnt);
+
+/* Rule, session names with every kind of byte: what the client must see again. */
+void fake_rule_name(uint32_t idx, char name[64]);
+void fake_session_id(uint32_t idx, uint8_t id[PST_MOLD_SESSION_LEN]);
+
+/* Starts EAL with a telemetry socket below a directory of its own; ends the test if it cannot. */
+void fake_eal_start(void);
+void fake_eal_stop(void); /* removes the directory */
+
+/* Connected to it. */
+struct pst_client *fake_client(void);
+/* Asks for a list, all pages, or a single answer; ends the test on an error. */
+json_t *fake_list(const char *command);
+json_t *fake_ask(const char *request);
+
+json_int_t json_at(const json_t *json, const char *name);
+const char *text_at(const json_t *json, const char *name);
+
+#endif
