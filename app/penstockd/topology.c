@@ -10,6 +10,7 @@
  *   hand/A/B       rx A        rx B        datagrams of sessions that B owns
  *   back/B/A       rx B        rx A        the same, empty
  */
+#include <assert.h>
 #include <rte_eal.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -22,6 +23,13 @@
 
 #define RX_LCORE_FIRST   1
 #define NO_MEMORY_REMEDY "raise memory.size, or lower batch.buffers or sessions.max"
+
+/* The memory plan of the profile covers what is taken here; the rest of each is the allocator's. */
+static_assert(
+	PST_BATCH_WIRE_BYTES_MAX + sizeof(struct pst_batch_buf) + 1024 <= PST_PLAN_BATCH_BYTES,
+	"a batch buffer");
+static_assert(PST_RX_FORWARDS * sizeof(struct pst_forward) + 65536 <= PST_PLAN_FORWARDS_BYTES,
+	"an lcore's buffers for datagrams that others own");
 
 static void *
 take(size_t bytes)

@@ -28,6 +28,11 @@
 
 _Static_assert(RTE_MEMPOOL_ALIGN + sizeof(struct rte_mbuf) + AF_XDP_DATA_ROOM == AF_XDP_CHUNK_BYTES,
 	"object header, mbuf and data room fill a page");
+_Static_assert(
+	AF_XDP_CHUNK_BYTES <= PST_PLAN_MBUF_BYTES &&
+		RTE_MEMPOOL_ALIGN * 2 + sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE <=
+			PST_PLAN_MBUF_BYTES,
+	"the profile's memory plan covers an object of either kind");
 
 static int
 no_pool(const char *port_name, uint32_t mbuf_cnt, uint64_t bytes, struct pst_diag *diag)

@@ -105,17 +105,16 @@ static int
 create_pools(struct port *port, uint32_t mbuf_cnt, struct pst_diag *diag)
 {
 	const struct pst_profile_port *profile = port->profile;
-	uint32_t per_queue_cnt = mbuf_cnt / profile->queue_cnt;
 	uint32_t needed_cnt = profile->rx_desc_cnt + MBUF_CNT_SPARE;
 	uint16_t ethdev;
 
-	if (per_queue_cnt < needed_cnt)
+	if (mbuf_cnt < needed_cnt)
 		return pst_diag_set(diag, NULL, 0, NULL, "give fewer rx descriptors or more memory",
-			"port %s: %u packet buffers for %u queues; each needs %u", profile->name,
-			mbuf_cnt, profile->queue_cnt, needed_cnt);
+			"port %s: %u packet buffers a queue, but each needs %u", profile->name,
+			mbuf_cnt, needed_cnt);
 	for (uint16_t queue = 0; queue < profile->queue_cnt; queue++) {
 		if (find_ethdev(port, queue, &ethdev, diag) != 0 ||
-			pst_port_pool_create(profile, queue, per_queue_cnt,
+			pst_port_pool_create(profile, queue, mbuf_cnt,
 				rte_eth_dev_socket_id(ethdev), &port->pools[queue], diag) != 0)
 			return -1;
 		if (profile->kind == PST_PORT_AF_XDP)

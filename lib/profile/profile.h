@@ -25,7 +25,7 @@
 #define PST_NAME_MAX      200                   /* bytes of a stream name, Kafka's rule */
 #define PST_QUARANTINE    "penstock.quarantine" /* always the last stream */
 
-/* What the memory plan reckons with, in bytes; app/penstockd/topology.c asserts that it holds. */
+/* What the memory plan reckons with, in bytes; who takes it (lib/port, the daemon) asserts that. */
 #define PST_PLAN_MBUF_BYTES     4096      /* one packet buffer, headers and all */
 #define PST_PLAN_BATCH_BYTES    1048576   /* one batch buffer */
 #define PST_PLAN_FORWARDS_BYTES (5 << 20) /* an rx lcore's buffers for others' datagrams */
