@@ -1,4 +1,4 @@
-#include "cache.h"
+#include "rules/cache.h"
 
 #include <assert.h>
 #include <dirent.h>

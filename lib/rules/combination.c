@@ -1,4 +1,4 @@
-#include "combination.h"
+#include "rules/combination.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "compile.h"
+#include "rules/compile.h"
 
 #include <errno.h>
 #include <fcntl.h>

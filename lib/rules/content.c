@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ruleset.h"
+#include "rules/ruleset.h"
 
 static int
 fail(const struct pst_rules_draft *draft, const char *path, const struct pst_rules_place *named_at,

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "cache.h"
-#include "compile.h"
-#include "ruleset.h"
+#include "rules/cache.h"
+#include "rules/compile.h"
+#include "rules/ruleset.h"
 
 static_assert(PST_RULES_CACHE_KEY_BYTES == SHA256_DIGEST_LENGTH, "the key is a SHA-256");
 
@@ -134,8 +134,9 @@ static int
 explain(const struct pst_rules_draft *draft, const struct pst_rules_compile_limits *limits,
 	const struct pst_rules_compile_result *result, struct pst_diag *diag)
 {
-	const char *remedy = "simplify or split the patterns with large bounded repeats, or raise "
-			     "the limit of the rules' compilation in the profile";
+	static const char *const remedy =
+		"simplify or split patterns with large bounded repeats, or raise "
+		"rules.compile-cpu or rules.compile-memory in the profile";
 
 	switch (result->status) {
 	case PST_RULES_COMPILE_REFUSED:

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "ruleset.h"
+#include "rules/ruleset.h"
 
 int
 pst_rules_fail(const struct pst_rules_draft *draft, const struct pst_rules_place *place,

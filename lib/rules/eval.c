@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "ruleset.h"
+#include "rules/ruleset.h"
 
 struct pst_rules_scratch {
 	const struct pst_rules *rules;

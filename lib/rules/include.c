@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "ruleset.h"
+#include "rules/ruleset.h"
 
 #define FLAG_REMEDY                                                                                \
 	"give some of i (caseless) s (dotall) m (multiline) V (allowempty) P (prefilter) H L C "   \

@@ -1,11 +1,11 @@
-#include "rules.h"
+#include "rules/rules.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/base.h"
-#include "ruleset.h"
+#include "rules/ruleset.h"
 
 const char *
 pst_rules_action_name(enum pst_rules_action action)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "ruleset.h"
+#include "rules/ruleset.h"
 
 struct file_rule {
 	char *id, *name, *pattern, *combination, *action, *priority;

@@ -12,8 +12,8 @@
 #include <sha2.h>
 
 #include "base/diag.h"
-#include "combination.h"
-#include "rules.h"
+#include "rules/combination.h"
+#include "rules/rules.h"
 #include "yaml/yaml.h"
 
 #define PST_RULES_FILE_BYTES_MAX    (16u << 20) /* of the rules file and of each pattern file */

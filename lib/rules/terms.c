@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "ruleset.h"
+#include "rules/ruleset.h"
 
 int
 pst_rules_names_find(struct pst_rules_names *list, const char *name)

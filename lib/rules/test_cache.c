@@ -2,8 +2,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "cache.h"
-#include "test_set.h"
+#include "rules/cache.h"
+#include "rules/test_set.h"
 
 TestSuite(cache, .init = test_setup, .fini = test_teardown);
 

@@ -1,5 +1,5 @@
-#include "combination.h"
-#include "test_set.h"
+#include "rules/combination.h"
+#include "rules/test_set.h"
 
 /* Operands are the ids 0 to 9 themselves; 99 is not a rule. */
 static int

@@ -3,8 +3,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "compile.h"
-#include "test_set.h"
+#include "rules/compile.h"
+#include "rules/test_set.h"
 
 TestSuite(compile, .init = test_setup, .fini = test_teardown);
 

@@ -1,4 +1,4 @@
-#include "test_set.h"
+#include "rules/test_set.h"
 
 TestSuite(eval, .init = test_setup, .fini = test_teardown);
 

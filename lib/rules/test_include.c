@@ -1,6 +1,6 @@
 #include <sha2.h>
 
-#include "test_set.h"
+#include "rules/test_set.h"
 
 TestSuite(include, .init = test_setup, .fini = test_teardown);
 

@@ -1,7 +1,7 @@
 /* Every mistake in a rules file: message, place and remedy. */
 #include <sys/stat.h>
 
-#include "test_set.h"
+#include "rules/test_set.h"
 
 TestSuite(mistakes, .init = test_setup, .fini = test_teardown);
 

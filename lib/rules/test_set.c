@@ -1,4 +1,4 @@
-#include "test_set.h"
+#include "rules/test_set.h"
 
 #include <ftw.h>
 #include <hs/hs.h>
