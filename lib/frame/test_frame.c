@@ -284,11 +284,17 @@ Test(frame, vlan_tags)
 			EXPECT(&b, VLAN_DEPTH);
 		}
 	}
-	put_ethernet(&b);
-	put_tag(&b, 0x8100);
-	EXPECT(&b, VLAN_SHORT); /* the tag is there, the EtherType behind it not */
-	put16(&b, 0x0806);
-	EXPECT(&b, NOT_IP);
+	for (int tag_cnt = 1; tag_cnt <= 2; tag_cnt++) {
+		put_ethernet(&b);
+		for (int i = 0; i < tag_cnt; i++)
+			put_tag(&b, 0x8100);
+		put16(&b, 0x0806);
+		EXPECT(&b, NOT_IP);
+		for (int cut = 0; cut < 4; cut++) {
+			b.len--;
+			EXPECT(&b, VLAN_SHORT);
+		}
+	}
 }
 
 Test(frame, ipv4_header)
@@ -306,7 +312,7 @@ Test(frame, ipv4_header)
 	EXPECT(&b, IPV4_VERSION);
 	b.bytes[b.ip_off] = 0x44;
 	EXPECT(&b, IPV4_HEADER_LENGTH);
-	b.bytes[b.ip_off] = 0x4f; /* 60 bytes; 35 are there */
+	b.bytes[b.ip_off] = 0x49; /* 36 bytes; 35 are there */
 	EXPECT(&b, IPV4_HEADER_LENGTH);
 
 	build_ipv4(&b);
@@ -571,6 +577,17 @@ Test(checksum, as_rfc_1071)
 	static const uint8_t example[] = {0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7};
 	uint16_t sum = pst_checksum_fold(pst_checksum_sum(0, example, sizeof(example)));
 	cr_assert_eq(pst_load_be16(&sum), 0xddf2);
+}
+
+/* 0xffff is the other zero of this arithmetic: adding it changes nothing. */
+Test(checksum, fold_carries_to_the_end)
+{
+	cr_assert_eq(pst_checksum_fold(UINT64_C(0xffffffffffff0001)), 1);
+	cr_assert_eq(pst_checksum_fold(UINT64_C(0x0001ffffffffffff)), 1);
+	cr_assert_eq(pst_checksum_fold(UINT64_C(0xfffeffffffff0001)), 0xffff);
+	cr_assert_eq(pst_checksum_fold(UINT64_C(0xfffffffffffeffff)), 0xfffe);
+	cr_assert_eq(pst_checksum_fold(UINT64_MAX), 0xffff);
+	cr_assert_eq(pst_checksum_fold(0), 0);
 }
 
 /* All ones make every addition carry: nowhere may one get lost. */

@@ -106,7 +106,7 @@ ranges_add(struct pst_listener_table *table, const struct pst_profile_listener *
 	for (uint16_t p = 0; p < listener->allow_cnt; p++) {
 		const struct pst_prefix *prefix = &listener->allow[p];
 		/* ::/0 is all of IPv6 and none of IPv4, though its range holds the mapped ones. */
-		if ((prefix->len >= 96 && pst_addr_is_ipv4(&prefix->addr)) != ipv4)
+		if (pst_addr_is_ipv4(&prefix->addr) != ipv4)
 			continue;
 		addr_num host_bits = prefix->len ? ~(addr_num)0 >> (prefix->len - 1) >> 1
 						 : ~(addr_num)0;

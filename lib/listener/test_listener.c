@@ -104,6 +104,22 @@ Test(listener, every_address_of_a_full_table)
 	pst_listener_table_destroy(t);
 }
 
+Test(listener, every_port_of_one_address)
+{
+	static struct pst_profile_listener listeners[PST_LISTENERS_MAX];
+	struct pst_addr local = addr("127.0.0.1");
+	for (int l = 0; l < PST_LISTENERS_MAX; l++)
+		listeners[l] = (struct pst_profile_listener){
+			.addrs = &local, .addr_cnt = 1, .udp_port = (uint16_t)(1000 * l + 1)};
+	struct pst_listener_table *t = table_of(listeners, PST_LISTENERS_MAX);
+	for (int port = 0; port <= UINT16_MAX; port++) {
+		bool taken = port % 1000 == 1 && port / 1000 < PST_LISTENERS_MAX;
+		cr_assert_eq(
+			pst_listener_find(t, &local, (uint16_t)port), taken ? port / 1000 : -1);
+	}
+	pst_listener_table_destroy(t);
+}
+
 Test(listener, allow)
 {
 	struct pst_prefix allow0[] = {prefix("10.1.0.0/16"), prefix("192.0.2.7/32"),
