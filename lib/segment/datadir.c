@@ -243,7 +243,7 @@ pst_datadir_open_on(
 fail_partitions:
 	pst_partitions_close(dir);
 fail_lock:
-	disk->ops->close(disk, dir->lock_file);
+	disk->ops->unlock(disk, dir->lock_file);
 fail_dir:
 	disk->ops->close(disk, dir->fd);
 fail:
@@ -267,7 +267,7 @@ pst_datadir_close(struct pst_datadir *dir)
 	pst_live_remove(dir->live);
 	pst_durable_close(&dir->durable);
 	pst_partitions_close(dir);
-	dir->disk->ops->close(dir->disk, dir->lock_file);
+	dir->disk->ops->unlock(dir->disk, dir->lock_file);
 	dir->disk->ops->close(dir->disk, dir->fd);
 	free(dir->claimed);
 	free(dir->marks);

@@ -68,6 +68,9 @@ struct pst_disk_ops {
 	 * or any queue that holds it, is alive. -EWOULDBLOCK if locked: *file is then open, without
 	 * the lock, to read who has it. */
 	int (*lock)(struct pst_disk *disk, int dir, const char *name, int *file);
+	/* Unlocks and closes, whoever else still holds the file: only when no write is in flight.
+	 */
+	void (*unlock)(struct pst_disk *disk, int file);
 
 	/* A queue for one thread, depth requests deep. hold is a locked file: the queue keeps its
 	 * lock until the last request has ended, even when the process is killed. */

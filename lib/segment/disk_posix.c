@@ -184,6 +184,14 @@ posix_lock(struct pst_disk *disk, int dir, const char *name, int *file)
 	return -err;
 }
 
+static void
+posix_unlock(struct pst_disk *disk, int file)
+{
+	/* A closed ring gives its reference back a little later. */
+	flock(file, LOCK_UN);
+	close(file);
+}
+
 static const struct pst_disk_ops real_ops = {
 	.open = posix_open,
 	.close = posix_close,
@@ -198,6 +206,7 @@ static const struct pst_disk_ops real_ops = {
 	.stat = posix_stat,
 	.list = posix_list,
 	.lock = posix_lock,
+	.unlock = posix_unlock,
 	.queue_open = pst_uring_open,
 	.queue_write = pst_uring_write,
 	.queue_sync = pst_uring_sync,

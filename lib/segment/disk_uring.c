@@ -139,8 +139,8 @@ pst_uring_close(struct pst_disk_queue *queue)
 	struct io_uring_cqe *cqe;
 	while (queue->in_flight > 0) {
 		int rc = io_uring_submit_and_wait(&queue->ring, 1);
-		if (rc < 0 && rc != -EINTR && rc != -EBUSY && rc != -EAGAIN && rc != -ENOMEM)
-			break;
+		PST_ASSERT(
+			rc >= 0 || rc == -EINTR || rc == -EBUSY || rc == -EAGAIN || rc == -ENOMEM);
 		while (queue->in_flight > 0 && io_uring_peek_cqe(&queue->ring, &cqe) == 0) {
 			io_uring_cqe_seen(&queue->ring, cqe);
 			queue->in_flight--;

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -217,4 +219,125 @@ fix_names(const struct fix *f)
 	}
 	free(names);
 	return out;
+}
+
+static void
+run(const char *fmt, ...)
+{
+	char command[1024];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(command, sizeof(command), fmt, ap);
+	va_end(ap);
+	cr_assert_eq(system(command), 0, "%s", command);
+}
+
+struct fix *
+fix_snapshot(const struct fix *f, bool memory)
+{
+	struct fix *copy = fix_new(memory);
+	run("cp -a %s/. %s/", f->path, copy->path);
+	return copy;
+}
+
+void
+fix_forget_marks(const struct fix *f)
+{
+	run("rm %s/penstock.durable", f->path);
+}
+
+/* Kafka's rule as its text has it, entry by entry, from the .log's bytes alone. */
+struct reference {
+	uint8_t index[65536], time[65536];
+	size_t index_len, time_len;
+};
+
+static void
+reference_time(struct reference *ref, int64_t base, int64_t ts, int64_t offset)
+{
+	int64_t last = -1;
+	if (ref->time_len > 0)
+		last = (int64_t)pst_load_be64(ref->time + ref->time_len - 12);
+	if (ts <= last)
+		return;
+	pst_store_be64(ref->time + ref->time_len, (uint64_t)ts);
+	pst_store_be32(ref->time + ref->time_len + 8, (uint32_t)(offset - base));
+	ref->time_len += 12;
+}
+
+static const char *
+reference_run(const uint8_t *log, size_t len, int64_t base, int64_t *next, bool final,
+	struct reference *ref)
+{
+	size_t pos = 0, last_indexed = 0;
+	int64_t best = -1, best_offset = -1;
+	*next = base;
+	while (pos < len) {
+		struct pst_batch_info info;
+		if (pst_batch_check(log + pos, len - pos, &info) != PST_BATCH_OK)
+			return "a batch is damaged";
+		if (info.base_offset != *next)
+			return "offsets do not follow";
+		int64_t last = (int64_t)pst_load_be64(log + pos) + pst_load_be32(log + pos + 23);
+		int64_t max_ts = (int64_t)pst_load_be64(log + pos + 35);
+		if (max_ts > best) {
+			best = max_ts;
+			best_offset = last;
+		}
+		if (pos - last_indexed > 4096) {
+			pst_store_be32(ref->index + ref->index_len, (uint32_t)(last - base));
+			pst_store_be32(ref->index + ref->index_len + 4, (uint32_t)pos);
+			ref->index_len += 8;
+			reference_time(ref, base, best, best_offset);
+			last_indexed = pos;
+		}
+		*next = last + 1;
+		pos += 12 + pst_load_be32(log + pos + 8);
+	}
+	if (final && best >= 0)
+		reference_time(ref, base, best, best_offset);
+	return NULL;
+}
+
+const char *
+fix_check(const struct fix *f, int64_t *next_offset, bool indexes, bool open)
+{
+	static struct reference ref;
+	char *names = fix_names(f), *save = NULL;
+	const char *wrong = NULL;
+	int64_t bases[256];
+	unsigned cnt = 0;
+	for (char *n = strtok_r(names, " ", &save); n; n = strtok_r(NULL, " ", &save)) {
+		int64_t base;
+		enum pst_segment_file file;
+		if (pst_segment_name_parse(n, &base, &file) && file == PST_SEGMENT_LOG)
+			bases[cnt++] = base;
+	}
+	free(names);
+	*next_offset = cnt ? bases[0] : 0;
+	for (unsigned i = 0; i < cnt && !wrong; i++) {
+		char name[PST_SEGMENT_NAME_BYTES];
+		size_t len, index_len, time_len;
+		pst_segment_name(name, bases[i], PST_SEGMENT_LOG);
+		uint8_t *log = fix_file(f, name, &len);
+		memset(&ref, 0, sizeof(ref));
+		wrong = bases[i] < *next_offset ? "segments overlap" : NULL;
+		if (!wrong)
+			wrong = reference_run(
+				log, len, bases[i], next_offset, i + 1 < cnt || !open, &ref);
+		free(log);
+		if (wrong || !indexes)
+			continue;
+		pst_segment_name(name, bases[i], PST_SEGMENT_INDEX);
+		uint8_t *index = fix_file(f, name, &index_len);
+		pst_segment_name(name, bases[i], PST_SEGMENT_TIMEINDEX);
+		uint8_t *time = fix_file(f, name, &time_len);
+		if (!index || index_len != ref.index_len || memcmp(index, ref.index, index_len))
+			wrong = ".index differs";
+		else if (!time || time_len != ref.time_len || memcmp(time, ref.time, time_len))
+			wrong = ".timeindex differs";
+		free(index);
+		free(time);
+	}
+	return wrong;
 }

@@ -59,6 +59,16 @@ uint8_t *fix_file(const struct fix *f, const char *name, size_t *len);
 void fix_write_file(const struct fix *f, const char *name, const void *data, size_t len);
 bool fix_exists(const struct fix *f, const char *name);
 
+/* A copy of the directory as it is at this moment, as a killed process would have left it. */
+struct fix *fix_snapshot(const struct fix *f, bool memory);
+/* Without its marks: everything has to be looked at. */
+void fix_forget_marks(const struct fix *f);
+
+/* What the partition's .log files hold, all batches checked: 0, or what is wrong. Fills the number
+ * of the next offset and, if indexes is set, compares the indexes with what a plain reading of
+ * Kafka's rule gives (open: the last segment's .timeindex lacks the entry of closing). */
+const char *fix_check(const struct fix *f, int64_t *next_offset, bool indexes, bool open);
+
 /* Names in the partition's directory, sorted, joined by spaces. To be freed. */
 char *fix_names(const struct fix *f);
 

@@ -1,0 +1,70 @@
+/* What a partition's directory is brought back to before it is written again. Internal.
+ *
+ *   segments:  | closed | closed | closed | last |
+ *                                    ^ the durable mark: from here on everything is checked
+ *
+ *   at the first bad byte of a segment                            what is done
+ *   zeros, and the next segment's base follows                    unfinished trim: cut
+ *   zeros or a torn batch at the end of the last one,
+ *     behind the mark, no good batch behind it                    cut
+ *   below the mark; good batches behind it; in a closed segment   tail set aside, then cut
+ *
+ * If the mark promises offsets that are not there, the log goes on behind them in a new segment: an
+ * offset that was acknowledged is never given to another event. Each step leaves a directory that
+ * the next recovery brings to the same end. */
+#ifndef PST_RECOVERY_H
+#define PST_RECOVERY_H
+
+#include "segment/log.h"
+#include "segment/scan.h"
+
+struct pst_found_segment {
+	int64_t base_offset;
+	bool has[PST_SEGMENT_FILE_CNT];
+	uint64_t bytes;    /* of the .log */
+	int64_t max_ts_ms; /* -1: not scanned */
+};
+
+struct pst_recover {
+	struct pst_log *log;
+	struct pst_disk *disk;
+	const struct pst_mark *mark; /* NULL: unknown */
+	struct pst_recovery *report;
+
+	struct pst_found_segment *segments; /* by base offset, each with a .log */
+	uint32_t cnt, cap;
+	uint32_t leftover_cnt; /* indexes without a log, unfinished copies: removed */
+
+	struct pst_scan scan;
+	struct pst_segment_scan seg; /* of the segment scanned last */
+};
+
+/* recovery_list.c: reads the directory, removes leftovers, keeps segments in order. 0 or -errno. */
+int pst_recover_list(struct pst_recover *r);
+
+/* recovery_index.c: compares a segment's indexes with the images of r->seg (final: with the entry
+ * that closing adds) and writes them anew if they differ. 0 or -errno. */
+int pst_recover_indexes(struct pst_recover *r, struct pst_found_segment *segment, bool final);
+/* Makes missing or misshapen indexes of a closed segment. 0 or -errno. */
+int pst_recover_closed_indexes(struct pst_recover *r, struct pst_found_segment *segment);
+
+/* recovery_segment.c: checks segment i from the mark on and mends it. *sealed: nothing may be
+ * appended to it; *gone: nothing is left of it. r->seg says how far it is good. 0 or -errno. */
+int pst_recover_segment(struct pst_recover *r, uint32_t i, bool *sealed, bool *gone);
+/* Segment i begins below the end of the one before it: it repeats offsets, and leaves the list. */
+int pst_recover_overlap(struct pst_recover *r, uint32_t i);
+int pst_recover_open(struct pst_recover *r, int64_t base, unsigned flags);
+int pst_recover_remove(struct pst_recover *r, int64_t base, enum pst_segment_file first);
+void pst_recover_forget(struct pst_recover *r, uint32_t i);
+
+/* Appends to the report's note, what is there first. */
+void pst_recover_note(struct pst_recover *r, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* set_aside.c: copies the file's bytes from pos to a file of their own, synced; or renames the
+ * whole .log. The name is synced. 0 or -errno. */
+int pst_set_aside_tail(
+	struct pst_disk *disk, int dir, int64_t base, int file, uint64_t pos, uint64_t bytes);
+int pst_set_aside_all(struct pst_disk *disk, int dir, int64_t base, int file, uint64_t bytes);
+
+#endif

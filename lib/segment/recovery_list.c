@@ -1,0 +1,125 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "segment/recovery.h"
+
+struct listing {
+	struct pst_recover *r;
+	char (*tmp)[PST_SEGMENT_NAME_BYTES]; /* unfinished copies */
+	uint32_t tmp_cnt;
+};
+
+static struct pst_found_segment *
+segment_of(struct pst_recover *r, int64_t base)
+{
+	for (uint32_t i = r->cnt; i-- > 0;) {
+		if (r->segments[i].base_offset == base)
+			return &r->segments[i];
+	}
+	if (r->cnt == r->cap) {
+		uint32_t cap = r->cap ? r->cap * 2 : 64;
+		void *grown = realloc(r->segments, cap * sizeof(*r->segments));
+		if (!grown)
+			return NULL;
+		r->segments = grown;
+		r->cap = cap;
+	}
+	r->segments[r->cnt] = (struct pst_found_segment){.base_offset = base, .max_ts_ms = -1};
+	return &r->segments[r->cnt++];
+}
+
+static int
+visit(void *arg, const char *name)
+{
+	struct listing *l = arg;
+	int64_t base;
+	enum pst_segment_file file;
+	size_t len = strlen(name);
+	if (pst_segment_name_damaged(name, &base) && len < PST_SEGMENT_NAME_BYTES && len > 4 &&
+		strcmp(name + len - 4, ".tmp") == 0) {
+		void *grown = realloc(l->tmp, (l->tmp_cnt + 1) * sizeof(*l->tmp));
+		if (!grown)
+			return -ENOMEM;
+		l->tmp = grown;
+		strcpy(l->tmp[l->tmp_cnt++], name);
+		return 0;
+	}
+	/* Kafka's other files, and what an operator put here, stay as they are. */
+	if (!pst_segment_name_parse(name, &base, &file))
+		return 0;
+	struct pst_found_segment *segment = segment_of(l->r, base);
+	if (!segment)
+		return -ENOMEM;
+	segment->has[file] = true;
+	return 0;
+}
+
+static int
+by_base(const void *a, const void *b)
+{
+	const struct pst_found_segment *x = a, *y = b;
+	return (x->base_offset > y->base_offset) - (x->base_offset < y->base_offset);
+}
+
+static int
+remove_leftovers(struct pst_recover *r, const struct listing *l)
+{
+	struct pst_disk *disk = r->disk;
+	int dir = r->log->dir;
+	for (uint32_t i = 0; i < l->tmp_cnt; i++) {
+		int rc = disk->ops->unlink(disk, dir, l->tmp[i]);
+		if (rc < 0)
+			return rc;
+		r->leftover_cnt++;
+	}
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < r->cnt; i++) {
+		struct pst_found_segment *segment = &r->segments[i];
+		if (segment->has[PST_SEGMENT_LOG]) {
+			r->segments[kept++] = *segment;
+			continue;
+		}
+		for (int f = PST_SEGMENT_INDEX; f <= PST_SEGMENT_TIMEINDEX; f++) {
+			if (!segment->has[f])
+				continue;
+			char name[PST_SEGMENT_NAME_BYTES];
+			pst_segment_name(name, segment->base_offset, (enum pst_segment_file)f);
+			int rc = disk->ops->unlink(disk, dir, name);
+			if (rc < 0)
+				return rc;
+			r->leftover_cnt++;
+		}
+	}
+	r->cnt = kept;
+	return 0;
+}
+
+int
+pst_recover_list(struct pst_recover *r)
+{
+	struct listing l = {.r = r};
+	struct pst_disk *disk = r->disk;
+	int rc = disk->ops->list(disk, r->log->dir, visit, &l);
+	if (rc == 0)
+		rc = remove_leftovers(r, &l);
+	free(l.tmp);
+	if (rc < 0)
+		return rc;
+	if (r->cnt > 0)
+		qsort(r->segments, r->cnt, sizeof(*r->segments), by_base);
+	for (uint32_t i = 0; i < r->cnt; i++) {
+		struct pst_disk_stat st;
+		char name[PST_SEGMENT_NAME_BYTES];
+		pst_segment_name(name, r->segments[i].base_offset, PST_SEGMENT_LOG);
+		int file = disk->ops->open(disk, r->log->dir, name, 0);
+		if (file < 0)
+			return file;
+		rc = disk->ops->stat(disk, file, &st);
+		disk->ops->close(disk, file);
+		if (rc < 0)
+			return rc;
+		r->segments[i].bytes = st.bytes;
+	}
+	return 0;
+}

@@ -1,0 +1,229 @@
+/* One segment checked and mended. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "segment/recovery.h"
+
+void
+pst_recover_note(struct pst_recover *r, const char *fmt, ...)
+{
+	char *note = r->report->note;
+	size_t used = strlen(note), room = sizeof(r->report->note) - used;
+	if (used > 0 && room > 3) {
+		strcpy(note + used, "; ");
+		used += 2;
+		room -= 2;
+	}
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(note + used, room, fmt, ap);
+	va_end(ap);
+}
+
+int
+pst_recover_open(struct pst_recover *r, int64_t base, unsigned flags)
+{
+	char name[PST_SEGMENT_NAME_BYTES];
+	pst_segment_name(name, base, PST_SEGMENT_LOG);
+	return r->disk->ops->open(r->disk, r->log->dir, name, flags);
+}
+
+void
+pst_recover_forget(struct pst_recover *r, uint32_t i)
+{
+	memmove(&r->segments[i], &r->segments[i + 1], (r->cnt - i - 1) * sizeof(*r->segments));
+	r->cnt--;
+}
+
+int
+pst_recover_remove(struct pst_recover *r, int64_t base, enum pst_segment_file first)
+{
+	for (int f = first; f < PST_SEGMENT_FILE_CNT; f++) {
+		char name[PST_SEGMENT_NAME_BYTES];
+		pst_segment_name(name, base, (enum pst_segment_file)f);
+		int rc = r->disk->ops->unlink(r->disk, r->log->dir, name);
+		if (rc < 0 && rc != -ENOENT)
+			return rc;
+	}
+	return 0;
+}
+
+static int
+truncate_synced(struct pst_recover *r, int file, struct pst_found_segment *segment, uint64_t bytes)
+{
+	int rc = r->disk->ops->truncate(r->disk, file, bytes);
+	if (rc == 0)
+		rc = r->disk->ops->sync(r->disk, file);
+	if (rc == 0)
+		segment->bytes = bytes;
+	return rc;
+}
+
+/* Takes what lies behind the good batches out of the log and keeps it. 1: it had to be left where
+ * it is, for lack of space; nothing more may then be appended to the segment. */
+static int
+set_aside(struct pst_recover *r, int file, struct pst_found_segment *segment)
+{
+	uint64_t pos = r->seg.good_bytes;
+	uint64_t bytes = segment->bytes - pos;
+	int rc;
+	if (pos == 0) {
+		rc = pst_set_aside_all(
+			r->disk, r->log->dir, segment->base_offset, file, segment->bytes);
+	} else {
+		rc = pst_set_aside_tail(
+			r->disk, r->log->dir, segment->base_offset, file, pos, segment->bytes);
+		if (rc == 0)
+			rc = truncate_synced(r, file, segment, pos);
+	}
+	if (rc < 0 && (pos == 0 || !pst_errno_passes(-rc)))
+		return rc;
+	if (rc < 0) {
+		/* What is good before it may be in the drive's cache alone. */
+		rc = r->disk->ops->sync(r->disk, file);
+		if (rc < 0)
+			return rc;
+		pst_recover_note(r,
+			"no space to set %" PRIu64 " damaged bytes of segment %" PRId64
+			" aside: left there, from position %" PRIu64,
+			bytes, segment->base_offset, pos);
+		return 1;
+	}
+	r->report->set_aside_bytes += bytes;
+	pst_recover_note(r,
+		"%" PRIu64 " bytes of segment %" PRId64 " set aside from position %" PRIu64, bytes,
+		segment->base_offset, pos);
+	return 0;
+}
+
+enum tail {
+	TAIL_PADDING, /* zeros: nothing was ever there */
+	TAIL_CUT,
+	TAIL_TRIM, /* zeros before a segment that goes on: a trim that was not finished */
+	TAIL_DAMAGE,
+};
+
+/* What lies behind the good batches of r->seg; next: base of the segment behind it, -1 if last. */
+static int
+judge_tail(struct pst_recover *r, const struct pst_found_segment *segment, int64_t next,
+	enum tail *out)
+{
+	const struct pst_mark *mark = r->mark;
+	uint64_t pos = r->seg.good_bytes;
+	bool promised = mark && mark->end.segment_base == segment->base_offset &&
+			pos < mark->end.segment_bytes;
+	int zeros = pst_scan_zeros(&r->scan, pos);
+	if (zeros < 0)
+		return zeros;
+	*out = TAIL_DAMAGE;
+	if (zeros) {
+		if (next >= 0)
+			*out = TAIL_TRIM;
+		else if (!promised)
+			*out = TAIL_PADDING;
+		return 0;
+	}
+	if (next >= 0 || promised)
+		return 0;
+	switch (pst_scan_find(&r->scan, pos, r->seg.next_offset)) {
+	case PST_FOUND_NONE:
+		*out = TAIL_CUT;
+		return 0;
+	case PST_FOUND_IO:
+		return r->scan.error;
+	case PST_FOUND_BATCH:
+	case PST_FOUND_TOO_MUCH:
+		break;
+	}
+	return 0;
+}
+
+/* Deals with what is behind the good batches. 1: the segment must not be appended to. */
+static int
+mend_tail(struct pst_recover *r, int file, struct pst_found_segment *segment, int64_t next)
+{
+	enum tail tail;
+	uint64_t bytes = segment->bytes - r->seg.good_bytes;
+	int rc = judge_tail(r, segment, next, &tail);
+	if (rc < 0)
+		return rc;
+	if (tail == TAIL_DAMAGE)
+		return set_aside(r, file, segment);
+	rc = truncate_synced(r, file, segment, r->seg.good_bytes);
+	if (rc < 0)
+		return rc;
+	if (tail == TAIL_CUT)
+		r->report->cut_bytes += bytes;
+	if (tail == TAIL_TRIM)
+		pst_recover_note(r, "trim of segment %" PRId64 " completed", segment->base_offset);
+	return 0;
+}
+
+int
+pst_recover_segment(struct pst_recover *r, uint32_t i, bool *sealed, bool *gone)
+{
+	struct pst_found_segment *segment = &r->segments[i];
+	const struct pst_mark *mark = r->mark;
+	int64_t next = i + 1 < r->cnt ? r->segments[i + 1].base_offset : -1;
+	int file = pst_recover_open(r, segment->base_offset, PST_DISK_WRITE);
+	if (file < 0)
+		return file;
+	pst_scan_start(&r->scan, file, 0, segment->bytes);
+	r->seg.base_offset = segment->base_offset;
+	r->seg.whole_from = mark && mark->end.segment_base == segment->base_offset
+				    ? mark->end.segment_bytes
+				    : 0;
+	*sealed = *gone = false;
+	int rc = pst_segment_scan_run(&r->seg, &r->scan);
+	if (rc == 0 && r->seg.result == PST_SCAN_IO)
+		rc = r->seg.error;
+	if (rc == 0 && r->seg.good_bytes < segment->bytes) {
+		bool whole = r->seg.good_bytes == 0;
+		uint64_t before = r->report->set_aside_bytes;
+		rc = mend_tail(r, file, segment, next);
+		*sealed = rc == 1;
+		*gone = whole && r->report->set_aside_bytes > before;
+		rc = rc == 1 ? 0 : rc;
+	} else if (rc == 0) {
+		/* Also gives back what was reserved behind the end. */
+		rc = truncate_synced(r, file, segment, segment->bytes);
+	}
+	r->disk->ops->close(r->disk, file);
+	if (rc == 0 && *gone)
+		rc = pst_recover_remove(r, segment->base_offset, PST_SEGMENT_INDEX);
+	if (rc < 0 || *gone)
+		return rc;
+	segment->max_ts_ms = r->seg.index.best_ts_ms;
+	if (next >= 0 && segment->bytes == 0) {
+		*gone = true; /* an empty segment before another says nothing */
+		return pst_recover_remove(r, segment->base_offset, PST_SEGMENT_LOG);
+	}
+	return pst_recover_indexes(r, segment, next >= 0 || *sealed);
+}
+
+int
+pst_recover_overlap(struct pst_recover *r, uint32_t i)
+{
+	struct pst_found_segment *segment = &r->segments[i];
+	int file = pst_recover_open(r, segment->base_offset, 0);
+	if (file < 0)
+		return file;
+	int rc = 0;
+	if (segment->bytes > 0) {
+		rc = pst_set_aside_all(
+			r->disk, r->log->dir, segment->base_offset, file, segment->bytes);
+		r->report->set_aside_bytes += segment->bytes;
+		pst_recover_note(
+			r, "segment %" PRId64 " repeats offsets: set aside", segment->base_offset);
+	}
+	r->disk->ops->close(r->disk, file);
+	if (rc == 0)
+		rc = pst_recover_remove(r, segment->base_offset,
+			segment->bytes > 0 ? PST_SEGMENT_INDEX : PST_SEGMENT_LOG);
+	if (rc == 0)
+		pst_recover_forget(r, i);
+	return rc;
+}
