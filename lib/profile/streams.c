@@ -167,8 +167,9 @@ check_cap(struct pst_load *load)
 	snprintf(remedy, sizeof(remedy), "give at least %s, or lower segment-bytes of the streams",
 		pst_number_text(bytes, PST_NUMBER_BYTES, open_bytes));
 	return pst_load_fail(load, "data.retain-bytes", remedy,
-		"cannot be kept: the open segments of %u streams on %u queues may take more",
-		p->stream_cnt, p->queue_cnt);
+		"cannot be kept: the open segments of %u streams and the quarantine's on %u queues "
+		"may take more",
+		p->quarantine_stream_idx, p->queue_cnt);
 }
 
 int

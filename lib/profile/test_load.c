@@ -127,9 +127,10 @@ Test(profile, streams_as_given)
 		"  retain-bytes: 1M\n"
 		"  retain-age: 1s\n"
 		"  headers: [rules]\n"
-		"- {name: A.b-C_9, headers: [ts-ns, rules]}\n",
+		"- {name: A.b-C_9, headers: [ts-ns, rules]}\n"
+		"- name: ab\n", /* "a" begins so, and is another */
 		""));
-	cr_assert_eq(p->stream_cnt, 4);
+	cr_assert_eq(p->stream_cnt, 5);
 	cr_expect_eq(p->streams[1].segment_bytes_max, MIB);
 	cr_expect_eq(p->streams[1].segment_age_max_ns, 0);
 	cr_expect_eq(p->streams[1].retain_bytes, MIB);
@@ -155,6 +156,8 @@ Test(profile, queues_are_dealt_to_rx_lcores_in_turn)
 	static const struct pst_profile_queue dealt[] = {
 		{0, 0, 0}, {0, 1, 1}, {1, 0, 0}, {2, 0, 1}, {2, 1, 0}};
 	cr_assert_eq(p->queue_cnt, 5);
+	cr_expect_geq(p->plan.handoff, 2 * PST_PLAN_FORWARDS_BYTES,
+		"what comes in at one lcore and belongs to the other");
 	for (int q = 0; q < 5; q++) {
 		cr_expect_eq(p->queues[q].port_idx, dealt[q].port_idx);
 		cr_expect_eq(p->queues[q].queue_id, dealt[q].queue_id);
@@ -180,6 +183,9 @@ Test(profile, exact_addresses_and_wildcards_may_share_a_port)
 	pst_profile_free(p);
 	p = load_good(spoil("[\"*\"]", "[0.0.0.0]",
 		"- {name: x, addresses: [\"::\"], port: 8125, stream: a}\n"));
+	cr_expect_eq(p->listener_cnt, 3);
+	pst_profile_free(p);
+	p = load_good(GOOD "- {name: x, addresses: [127.0.0.1], port: 5515, stream: a}\n");
 	cr_expect_eq(p->listener_cnt, 3);
 	pst_profile_free(p);
 }
@@ -338,6 +344,10 @@ Test(memory, hugepages)
 	make_pages(root, "hugepages-2048kB", "128", "130");
 	cr_expect_eq(pst_profile_check_memory_at(root, p, &diag), 0);
 	make_pages(root, "hugepages-2048kB", "0", "0");
+	make_pages(root, "hugepages-1048576kB", "0", "0");
+	cr_expect_eq(pst_profile_check_memory_at(root, p, &diag), -1);
+	cr_expect(strstr(diag.remedy, "echo 128 |") && strstr(diag.remedy, "2048kB"), "%s",
+		diag.remedy);
 	make_pages(root, "hugepages-1048576kB", "1", "1");
 	cr_expect_eq(pst_profile_check_memory_at(root, p, &diag), 0);
 	pst_profile_free(p);

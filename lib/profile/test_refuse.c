@@ -209,6 +209,13 @@ Test(refuse, stream_names)
 		"less than one segment (1G)", "segment-bytes");
 	SPOILED("{dir", "{retain-bytes: 2G, dir", 2, "data.retain-bytes", "cannot be kept",
 		"at least 2112M");
+	assert_bad("name: t\n"
+		   "data: {dir: /nonexistent/pst, retain-bytes: 1087M}\n"
+		   "ports: [{name: r, vdev: net_ring0, queues: 2}]\n"
+		   "streams: [{name: a, segment-bytes: 512M}]\n"
+		   "listeners: [{name: l, addresses: [\"::\"], port: 1, stream: a}]\n",
+		2, "data.retain-bytes", "1 streams and the quarantine's on 2 queues",
+		"at least 1152M");
 }
 
 Test(refuse, listeners)
@@ -324,6 +331,10 @@ Test(refuse, cores)
 	snprintf(text, sizeof(text), GOOD "cores: {rx: [%u, %u]}\n", cpus.first, cpus.last);
 	assert_bad(text, EXTRA_LINE, "cores.rx", "2 rx lcores, but only 1 rx queues", "queues");
 	pst_profile_free(load_good(GOOD "idle: spin\n"));
+	snprintf(text, sizeof(text),
+		GOOD "idle: spin\ncores: {main: %u, rx: [%u], writers: [%u]}\n", cpus.first,
+		cpus.first, cpus.last);
+	assert_bad(text, EXTRA_LINE, "idle", "also that of main or a writer", "adaptive");
 	cpu_set_t one;
 	CPU_ZERO(&one);
 	CPU_SET(cpus.first, &one);
@@ -331,6 +342,27 @@ Test(refuse, cores)
 	snprintf(text, sizeof(text), GOOD "cores: {main: %u}\n", cpus.last);
 	snprintf(list, sizeof(list), "it may use: %u", cpus.first);
 	assert_bad(text, EXTRA_LINE, "cores.main", "may not run there", list);
+}
+
+Test(refuse, too_few_buffers_for_the_busiest_lcore)
+{
+	struct pst_host_cpus cpus;
+	char extra[128];
+	cr_assert_eq(pst_host_cpus(&cpus), 0);
+	if (cpus.first == cpus.last)
+		cr_skip("needs two CPUs");
+	/* 3 streams on 2 of the 3 queues. */
+	for (unsigned cnt = 9; cnt <= 10; cnt++) {
+		snprintf(extra, sizeof(extra), "cores: {rx: [%u, %u]}\nbatch: {buffers: %u}\n",
+			cpus.first, cpus.last, cnt);
+		const char *text = spoil(
+			"  interface: lo\n", "  interface: lo\n  queues: 3\n", extra);
+		if (cnt == 9)
+			assert_bad(text, EXTRA_LINE + 2, "batch.buffers", "can have 6 batches open",
+				"at least 10");
+		else
+			pst_profile_free(load_good(text));
+	}
 }
 
 Test(host, cpus_as_ranges)
