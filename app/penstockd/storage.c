@@ -94,6 +94,7 @@ pst_storage_open(
 	memset(storage, 0, sizeof(*storage));
 	if (pst_datadir_open(profile->data_dir, &storage->datadir, diag) != 0)
 		return -1;
+	pst_datadir_retain(storage->datadir, profile->data_retain_bytes);
 	if (create_appenders(profile, storage, diag) != 0)
 		return -1;
 	for (uint16_t q = 0; q < profile->queue_cnt; q++) {
