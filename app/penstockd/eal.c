@@ -40,7 +40,7 @@ pst_eal_start(
 	argv[argc++] = megabytes;
 	/* Without hugepages AF_XDP needs memory that has a file behind it. */
 	argv[argc++] = profile->no_huge ? "--no-huge" : "--in-memory";
-	argv[argc++] = "--log-level=*:warning";
+	argv[argc++] = "--log-level=*:error";
 	if (!has_pci(profile))
 		argv[argc++] = "--no-pci";
 	argc += (int)pst_ports_eal_args(ports, argv + argc, ARGS_MAX - (unsigned)argc);

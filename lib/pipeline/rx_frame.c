@@ -123,9 +123,12 @@ session_owner(const struct pst_rx *rx, uint16_t listener_idx, const uint8_t *ses
 		return rx->rx_idx;
 	memcpy(&head, session, sizeof(head));
 	memcpy(&tail, session + sizeof(head), sizeof(tail));
-	uint64_t hash = (head ^ ((uint64_t)tail << 32) ^ listener_idx) *
-			UINT64_C(0x9E3779B97F4A7C15);
-	return (uint16_t)((hash >> 32) % rx->profile->rx_lcore_cnt);
+	/* The high half of the product: every bit of the name counts. */
+	unsigned __int128 product = (unsigned __int128)(head ^ ((uint64_t)tail << 24) ^
+							((uint64_t)listener_idx << 48)) *
+				    UINT64_C(0x9E3779B97F4A7C15);
+	uint64_t hash = (uint64_t)product ^ (uint64_t)(product >> 64);
+	return (uint16_t)((hash ^ hash >> 32) % rx->profile->rx_lcore_cnt);
 }
 
 /* Gives the datagram to the owner of its session. False: no buffer in hand. */

@@ -34,7 +34,10 @@ offload_of(const struct rte_mbuf *m)
 
 	offload |= ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD ? PST_FRAME_IP_GOOD : 0;
 	offload |= ip == RTE_MBUF_F_RX_IP_CKSUM_BAD ? PST_FRAME_IP_BAD : 0;
-	offload |= l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD ? PST_FRAME_UDP_GOOD : 0;
+	/* NONE: the field is not a checksum (a virtual device left it out), the data is sound. */
+	offload |= l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD || l4 == RTE_MBUF_F_RX_L4_CKSUM_NONE
+			   ? PST_FRAME_UDP_GOOD
+			   : 0;
 	offload |= l4 == RTE_MBUF_F_RX_L4_CKSUM_BAD ? PST_FRAME_UDP_BAD : 0;
 	return offload;
 }
