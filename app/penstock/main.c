@@ -1,5 +1,6 @@
 /* penstock COMMAND ...: finds the subcommand. */
 #include <errno.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -52,6 +53,18 @@ pst_usage_error(const char *command, const char *fmt, ...)
 	fprintf(stderr, "\nTry 'penstock%s%s --help'.\n", command ? " " : "",
 		command ? command : "");
 	return EXIT_USAGE;
+}
+
+int
+pst_option_error(const char *command, int option, char **argv)
+{
+	if (option == ':')
+		return pst_usage_error(
+			command, "an argument is missing after %s", argv[optind - 1]);
+	/* A letter may stand in a row of letters; a long name leaves no letter. */
+	if (optopt != 0)
+		return pst_usage_error(command, "there is no option -%c", optopt);
+	return pst_usage_error(command, "there is no option %s", argv[optind - 1]);
 }
 
 static int

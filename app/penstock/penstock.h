@@ -16,4 +16,8 @@ enum {
 int pst_usage_error(const char *command, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* The same for what getopt_long did not like; option is what it returned: '?', or ':' (ask for it
+ * with a leading ':' in the option string, and set opterr to 0). */
+int pst_option_error(const char *command, int option, char **argv);
+
 #endif
