@@ -16,6 +16,8 @@ int pst_reader_list(const char *data_dir,
 /* Returns 0 or -1 with *diag (no such directory or partition, no permission). */
 int pst_reader_open(const char *data_dir, const char *topic, uint32_t partition,
 	struct pst_reader **out, struct pst_diag *diag);
+int pst_reader_open_on(struct pst_disk *disk, const char *data_dir, const char *topic,
+	uint32_t partition, struct pst_reader **out, struct pst_diag *diag); /* see disk.h */
 void pst_reader_close(struct pst_reader *reader);
 
 int64_t pst_reader_earliest(struct pst_reader *reader); /* first offset kept */
@@ -23,16 +25,23 @@ int64_t pst_reader_latest(struct pst_reader *reader);   /* durable end: next off
 /* First offset whose timestamp is at or after timestamp_ms; latest if none. -1: damage. */
 int64_t pst_reader_offset_at(struct pst_reader *reader, int64_t timestamp_ms);
 
-/* Next read starts with the event at offset (clamped to earliest .. latest). */
+/* Next read starts with the event at offset (clamped to earliest .. latest). Events that are
+ * retired while they are being read are passed over: reading goes on with the earliest that is
+ * left, as Kafka's consumers do when their offset is out of range. */
 void pst_reader_seek(struct pst_reader *reader, int64_t offset);
 
 enum pst_read_result {
 	PST_READ_RECORD,
 	PST_READ_END,    /* durable end reached; more may come */
-	PST_READ_DAMAGE, /* diag says where; seek past it to go on */
+	PST_READ_DAMAGE, /* diag says where; the same again until seek or skip_damage goes past it
+			  */
 };
 /* The record's pointers live until the next call. */
 enum pst_read_result pst_reader_next(
 	struct pst_reader *reader, struct pst_batch_record *record, struct pst_diag *diag);
+
+/* After DAMAGE: goes on with the first good batch behind it. Returns the offset that it goes on
+ * with. */
+int64_t pst_reader_skip_damage(struct pst_reader *reader);
 
 #endif
