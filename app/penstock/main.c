@@ -15,6 +15,7 @@ struct command {
 };
 
 static const struct command commands[] = {
+	{"rules", pst_cmd_rules, "check a rules file, or try it on events"},
 	{NULL},
 };
 

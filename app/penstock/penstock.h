@@ -11,6 +11,8 @@ enum {
 	EXIT_USAGE = 2,   /* the command line is wrong, or the input cannot be read at all */
 };
 
+int pst_cmd_rules(int argc, char **argv);
+
 /* Prints "penstock COMMAND: what" and where help is, to stderr. Returns EXIT_USAGE. command may be
  * NULL. */
 int pst_usage_error(const char *command, const char *fmt, ...)
