@@ -67,6 +67,12 @@ Test(combination, is_nested_up_to_its_limit)
 			pst_combination_add(&set, 10, expr, as_is, NULL, text, sizeof(text)), -1);
 		cr_assert_str_eq(text, "more than 30 parentheses deep");
 	}
+	/* Side by side they are not deep. */
+	char *at = expr;
+	for (int i = 0; i < 100; i++)
+		at += sprintf(at, "%s(1)", i ? "&" : "");
+	cr_assert(holds(expr, 1 << 1));
+	cr_assert_not(holds(expr, 1 << 2));
 	pst_combinations_fini(&set);
 }
 
