@@ -2,6 +2,7 @@
 
 #include <ftw.h>
 #include <hs/hs.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -148,7 +149,7 @@ __wrap_hs_compile_ext_multi(const char *const *patterns, const unsigned *flags, 
 	const hs_platform_info_t *platform, hs_database_t **db, hs_compile_error_t **error)
 {
 	static char text[64];
-	int open_cnt = 0;
+	int open_cnt = 0, mib = 0;
 
 	switch (test_compile) {
 	case COMPILE_SPIN:
@@ -166,6 +167,15 @@ __wrap_hs_compile_ext_multi(const char *const *patterns, const unsigned *flags, 
 			       0) != MAP_FAILED)
 			;
 		return fail_with("Unable to allocate memory.", error);
+	case COMPILE_MEASURE:
+		while (mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			       0) != MAP_FAILED)
+			mib++;
+		snprintf(text, sizeof(text), "%d", mib);
+		return fail_with(text, error);
+	case COMPILE_RAISE:
+		raise(SIGUSR1);
+		_exit(0);
 	case COMPILE_LOOK_AT_FDS:
 		for (int fd = 3; fd < 1024; fd++)
 			open_cnt += lseek(fd, 0, SEEK_CUR) != -1;

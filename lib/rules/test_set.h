@@ -44,7 +44,9 @@ enum test_compile {
 	COMPILE_ABORT,
 	COMPILE_EXIT,
 	COMPILE_EAT,
-	COMPILE_LOOK_AT_FDS
+	COMPILE_LOOK_AT_FDS,
+	COMPILE_MEASURE,
+	COMPILE_RAISE
 };
 extern enum test_compile test_compile;
 
