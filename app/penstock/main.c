@@ -15,6 +15,7 @@ struct command {
 };
 
 static const struct command commands[] = {
+	{"status", pst_cmd_status, "what the running daemon does, and where every event went"},
 	{"rules", pst_cmd_rules, "check a rules file, or try it on events"},
 	{NULL},
 };

@@ -282,8 +282,8 @@ pst_ksock_stats(struct pst_ksock *ksock, struct pst_ksock_stats *out)
 const char *
 pst_steer_count_name(enum pst_steer_count count_idx)
 {
-	static const char *const names[] = {"redirected", "pass_large", "pass_fragment",
-		"pass_options", "pass_no_socket", "pass_other"};
+	static char names[PST_STEER_COUNT_CNT][24];
+	snprintf(names[count_idx], sizeof(names[0]), "steer_count_%u", count_idx);
 	return names[count_idx];
 }
 

@@ -1,6 +1,16 @@
 #include "base/clock.h"
 #include "telemetry/commands.h"
 
+static void
+dict_load(struct pst_dict row, const struct pst_source *source, uint64_t busy_tsc)
+{
+	uint64_t started_ns = source->pipeline->started_ns;
+
+	pst_dict_u64(row, "running_ns",
+		source->taken_ns > started_ns ? source->taken_ns - started_ns : 0);
+	pst_dict_u64(row, "busy_ns", pst_clock_duration_ns(busy_tsc));
+}
+
 static enum pst_row_fate
 fill_rx(struct pst_dict row, void *arg, uint32_t idx)
 {
@@ -10,7 +20,7 @@ fill_rx(struct pst_dict row, void *arg, uint32_t idx)
 	pst_dict_u64(row, "index", idx);
 	pst_dict_u64(row, "cpu", source->profile->core_rx[idx]);
 	pst_dict_u64(row, "turn_cnt", stats->turn_cnt);
-	pst_dict_u64(row, "busy_ns", pst_clock_duration_ns(stats->busy_tsc));
+	dict_load(row, source, stats->busy_tsc);
 	pst_dict_u64(row, "batch_sealed_cnt", stats->batch_sealed_cnt);
 	pst_dict_u64(row, "batch_buffer_cnt", stats->batch_cnt);
 	pst_dict_u64(row, "batch_buffer_home_cnt", stats->batch_home_cnt);
@@ -39,7 +49,7 @@ fill_writer(struct pst_dict row, void *arg, uint32_t idx)
 
 	pst_dict_u64(row, "index", idx);
 	pst_dict_u64(row, "cpu", source->profile->core_writer[idx]);
-	pst_dict_u64(row, "busy_ns", pst_clock_duration_ns(stats->busy_tsc));
+	dict_load(row, source, stats->busy_tsc);
 	pst_dict_u64(row, "ring_used_cnt", stats->ring_used);
 	pst_dict_u64(row, "ring_size_cnt", stats->ring_size);
 	pst_dict_u64(row, "latency_cnt", stats->latency_cnt);

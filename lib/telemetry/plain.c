@@ -44,21 +44,28 @@ set_integer(json_t *to, const char *name, const char *digits)
 	return json_object_set_new(to, name, json_integer(value));
 }
 
-static int
-set_text(json_t *to, const char *name, const char *escaped)
+/* The bytes behind an escaped text; those that are no UTF-8 stay escaped. NULL: no memory. */
+static json_t *
+text_value(const char *escaped, bool *is_escaped)
 {
 	char *bytes = malloc(strlen(escaped) + 1);
 	if (!bytes)
-		return -1;
-
-	size_t len = pst_unescape(escaped, bytes);
-	/* NULL: not UTF-8. */
-	json_t *text = json_stringn(bytes, len);
-	int rc = json_object_set_new(to, name, text ? text : json_string(escaped));
+		return NULL;
+	json_t *text = json_stringn(bytes, pst_unescape(escaped, bytes));
 	free(bytes);
-	if (text || rc != 0)
+	*is_escaped = text == NULL;
+	return text ? text : json_string(escaped);
+}
+
+static int
+set_text(json_t *to, const char *name, const char *escaped)
+{
+	bool is_escaped;
+	char *flag;
+
+	int rc = json_object_set_new(to, name, text_value(escaped, &is_escaped));
+	if (rc != 0 || !is_escaped)
 		return rc;
-	char *flag = NULL;
 	if (asprintf(&flag, "%s_escaped", name) < 0)
 		return -1;
 	rc = json_object_set_new(to, flag, json_true());
@@ -72,13 +79,19 @@ set_pieces(json_t *to, const char *name, const json_t *pieces)
 	size_t bytes = 1, i;
 	json_t *piece;
 
-	json_array_foreach((json_t *)pieces, i, piece) bytes += json_string_length(piece);
+	json_array_foreach(pieces, i, piece)
+	{
+		bytes += json_string_length(piece);
+	}
 	char *joined = calloc(1, bytes);
 	char *whole = strndup(name, strlen(name) - strlen(PIECES));
 	int rc = -1;
 	if (joined && whole) {
-		json_array_foreach((json_t *)pieces, i, piece) if (json_is_string(piece))
-			strcat(joined, json_string_value(piece));
+		json_array_foreach(pieces, i, piece)
+		{
+			if (json_is_string(piece))
+				strcat(joined, json_string_value(piece));
+		}
 		rc = set_text(to, whole, joined);
 	}
 	free(joined);
@@ -86,19 +99,27 @@ set_pieces(json_t *to, const char *name, const json_t *pieces)
 	return rc;
 }
 
+/* The values of an object in order, or of an array, each made plain. */
 static json_t *
 plain_list(const json_t *wire)
 {
-	json_t *list = json_array(), *item;
+	json_t *list = json_array(), *value;
 	const char *name;
+	size_t i;
+	int rc = 0;
 
-	json_object_foreach(
-		(json_t *)wire, name, item) if (json_array_append_new(list, pst_plain(item)) != 0)
+	json_object_foreach((json_t *)wire, name, value)
 	{
-		json_decref(list);
-		return NULL;
+		rc |= json_array_append_new(list, pst_plain(value));
 	}
-	return list;
+	json_array_foreach(wire, i, value)
+	{
+		rc |= json_array_append_new(list, pst_plain(value));
+	}
+	if (rc == 0)
+		return list;
+	json_decref(list);
+	return NULL;
 }
 
 static int
@@ -115,33 +136,36 @@ set_plain(json_t *to, const char *name, const json_t *value)
 	return json_object_set_new(to, name, pst_plain(value));
 }
 
+static json_t *
+plain_object(const json_t *wire)
+{
+	json_t *object = json_object(), *value;
+	const char *name;
+	int rc = 0;
+
+	json_object_foreach((json_t *)wire, name, value)
+	{
+		rc |= set_plain(object, name, value);
+	}
+	if (rc == 0)
+		return object;
+	json_decref(object);
+	return NULL;
+}
+
 json_t *
 pst_plain(const json_t *wire)
 {
-	json_t *plain, *value;
-	const char *name;
-	size_t i;
+	bool is_escaped;
 
-	if (json_is_object(wire)) {
-		plain = json_object();
-		json_object_foreach((json_t *)wire, name, value)
-		{
-			if (set_plain(plain, name, value) != 0)
-				goto fail;
-		}
-		return plain;
+	switch (json_typeof(wire)) {
+	case JSON_OBJECT:
+		return plain_object(wire);
+	case JSON_ARRAY:
+		return plain_list(wire);
+	case JSON_STRING:
+		return text_value(json_string_value(wire), &is_escaped);
+	default:
+		return json_copy((json_t *)wire);
 	}
-	if (json_is_array(wire)) {
-		plain = json_array();
-		json_array_foreach((json_t *)wire, i, value)
-		{
-			if (json_array_append_new(plain, pst_plain(value)) != 0)
-				goto fail;
-		}
-		return plain;
-	}
-	return json_deep_copy(wire);
-fail:
-	json_decref(plain);
-	return NULL;
 }

@@ -13,13 +13,12 @@ kind_name(enum pst_port_kind kind)
 }
 
 static void
-dict_xdp(struct pst_dict row, const struct pst_port_stats *stats)
+dict_af_xdp(struct pst_dict row, const struct pst_port_stats *stats)
 {
-	struct pst_dict xdp = pst_dict_dict(row, "xdp");
-	pst_dict_u64(xdp, "rx_dropped", stats->xdp_rx_dropped);
-	pst_dict_u64(xdp, "rx_invalid_descs", stats->xdp_rx_invalid_descs);
-	pst_dict_u64(xdp, "rx_ring_full", stats->xdp_rx_ring_full);
-	pst_dict_u64(xdp, "fill_ring_empty", stats->xdp_fill_ring_empty);
+	pst_dict_u64(row, "xdp_rx_dropped", stats->xdp_rx_dropped);
+	pst_dict_u64(row, "xdp_rx_invalid_descs", stats->xdp_rx_invalid_descs);
+	pst_dict_u64(row, "xdp_rx_ring_full", stats->xdp_rx_ring_full);
+	pst_dict_u64(row, "xdp_fill_ring_empty", stats->xdp_fill_ring_empty);
 
 	struct pst_dict steer = pst_dict_dict(row, "steer");
 	for (unsigned i = 0; i < PST_STEER_COUNT_CNT; i++)
@@ -44,15 +43,15 @@ fill_port(struct pst_dict row, void *arg, uint32_t idx)
 	pst_dict_u64(row, "mtu", stats.mtu);
 	pst_dict_u64(row, "rx_packets", stats.rx_packets);
 	pst_dict_u64(row, "rx_bytes", stats.rx_bytes);
-	pst_dict_u64(row, "rx_missed", stats.imissed);
-	pst_dict_u64(row, "rx_errors", stats.ierrors);
+	pst_dict_u64(row, "imissed", stats.imissed);
+	pst_dict_u64(row, "ierrors", stats.ierrors);
 	pst_dict_u64(row, "rx_nombuf", stats.rx_nombuf);
 	pst_dict_u64(row, "interface_rx_dropped", stats.interface_rx_dropped);
 	pst_dict_u64(row, "mbuf_cnt", stats.mbuf_cnt);
 	pst_dict_u64(row, "mbuf_free_cnt", stats.mbuf_free_cnt);
 	pst_dict_u64(row, "mbuf_unusable_cnt", stats.mbuf_unusable_cnt);
 	if (stats.has_xdp)
-		dict_xdp(row, &stats);
+		dict_af_xdp(row, &stats);
 	return PST_ROW_ADD;
 }
 

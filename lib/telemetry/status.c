@@ -65,7 +65,10 @@ deal(json_t *rows, const char *by, json_t *owners, const char *name)
 	json_t *owner, *row;
 	size_t i;
 
-	json_array_foreach(owners, i, owner) json_object_set_new(owner, name, json_array());
+	json_array_foreach(owners, i, owner)
+	{
+		json_object_set_new(owner, name, json_array());
+	}
 	json_array_foreach(rows, i, row)
 	{
 		json_int_t idx = json_integer_value(json_object_get(row, by));

@@ -1,18 +1,42 @@
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "telemetry/fake.h"
 #include "telemetry/telemetry.h"
 
-static void
+TestSuite(telemetry, .fini = fake_eal_stop, .timeout = 60);
+
+static struct pst_pipeline *
 start(uint16_t queue_cnt, uint16_t listener_cnt, uint16_t stream_cnt)
 {
+	struct pst_pipeline *pipeline = fake_pipeline(queue_cnt, listener_cnt, stream_cnt);
+
 	fake_eal_start();
-	cr_assert_eq(pst_telemetry_register(fake_pipeline(queue_cnt, listener_cnt, stream_cnt)), 0);
+	cr_assert_eq(pst_telemetry_register(pipeline), 0);
+	return pipeline;
 }
 
-Test(telemetry, a_thousand_rules_are_complete, .fini = fake_eal_stop)
+/* Asks and expects the daemon to refuse; returns its words. */
+static struct pst_diag
+refused(const char *request)
+{
+	struct pst_client *client = fake_client();
+	struct pst_diag diag = {0};
+
+	cr_assert_null(pst_client_ask(client, request, &diag), "%s", request);
+	pst_client_close(client);
+	return diag;
+}
+
+/* ---- completeness beyond the library's limits ---- */
+
+Test(telemetry, a_thousand_rules_are_complete)
 {
 	fake.rule_cnt = 1000;
 	fake.rules_generation = 7;
@@ -33,4 +57,481 @@ Test(telemetry, a_thousand_rules_are_complete, .fini = fake_eal_stop)
 		cr_assert_eq(json_at(rule, "decided"), i / 2);
 		cr_assert_str_eq(text_at(rule, "stream"), "stream.0");
 	}
+}
+
+Test(telemetry, a_thousand_sessions_are_complete)
+{
+	fake.session_cnt = 1000;
+	fake.session_range_cnt = PST_SESSION_PAGE_RANGES;
+	start(1, 3, 1);
+
+	json_t *items = json_object_get(fake_list("/penstock/sessions"), "items");
+	cr_assert_eq(json_array_size(items), 1000);
+	for (uint32_t i = 0; i < 1000; i++) {
+		json_t *session = json_array_get(items, i);
+		uint8_t id[PST_MOLD_SESSION_LEN];
+		char hex[2 * PST_MOLD_SESSION_LEN + 1];
+		fake_session_id(i, id);
+		for (unsigned b = 0; b < PST_MOLD_SESSION_LEN; b++)
+			sprintf(hex + 2 * b, "%02x", id[b]);
+		cr_assert_str_eq(text_at(session, "id_hex"), hex);
+		cr_assert_eq(json_at(session, "rx"), i % 2);
+		cr_assert_eq(json_at(session, "listener"), i % 3);
+		cr_assert_eq(json_at(session, "expected"), i);
+		cr_assert_eq(json_at(session, "last_seen_ns"), i);
+		json_t *ranges = json_object_get(session, "ranges");
+		cr_assert_eq(json_array_size(ranges), PST_SESSION_PAGE_RANGES);
+		cr_assert_eq(json_at(json_array_get(ranges, 7), "to"), i + 1);
+	}
+}
+
+Test(telemetry, a_session_that_is_text_is_shown_as_its_key)
+{
+	fake.session_cnt = 20;
+	start(1, 1, 1);
+
+	json_t *items = json_object_get(fake_list("/penstock/sessions"), "items");
+	/* 7 * 16 is 'p', NUL, NUL, NUL and spaces; 7 * 19 is no UTF-8. */
+	json_t *text = json_object_get(json_array_get(items, 16), "session");
+	cr_assert_eq(json_string_length(text), 4);
+	cr_assert_eq(memcmp(json_string_value(text), "p\0\0\0", 4), 0);
+	cr_assert_null(json_object_get(json_array_get(items, 16), "session_escaped"));
+	cr_assert_str_eq(text_at(json_array_get(items, 19), "session"), "%85%00%00%00");
+	cr_assert(json_is_true(json_object_get(json_array_get(items, 19), "session_escaped")));
+}
+
+static void
+assert_sum_of_cells(const json_t *ledger, uint32_t cell_cnt, uint64_t cell_sum)
+{
+	json_t *frames = json_object_get(ledger, "frames");
+	json_t *events = json_object_get(ledger, "events");
+	json_t *items = json_object_get(ledger, "items"), *cell;
+	json_int_t polled = 0, shed = 0;
+	size_t i;
+
+	cr_assert_eq(json_array_size(items), cell_cnt);
+	json_array_foreach(items, i, cell)
+	{
+		json_t *of_cell = json_object_get(json_object_get(cell, "events"), "shed");
+		polled += json_at(json_object_get(cell, "frames"), "polled");
+		shed += json_at(of_cell, "sync_failed");
+	}
+	cr_assert_eq(json_at(frames, "polled"), cell_sum);
+	cr_assert_eq(polled, cell_sum, "pages of different snapshots");
+	cr_assert_eq(json_at(json_object_get(events, "shed"), "sync_failed"), shed);
+}
+
+Test(telemetry, the_ledger_of_64_listeners_and_63_queues_is_complete_and_of_one_moment)
+{
+	uint32_t cnt = 64 * 65;
+	start(63, 64, 2);
+
+	/* Cell i of the first snapshot counts i + 1. */
+	json_t *ledger = fake_list("/penstock/ledger");
+	assert_sum_of_cells(ledger, cnt, (uint64_t)cnt * (cnt + 1) / 2);
+	cr_assert_eq(fake.snapshot_cnt, 1, "one snapshot for all pages");
+
+	json_t *last = json_array_get(json_object_get(ledger, "items"), cnt - 1);
+	cr_assert_eq(json_at(last, "queue"), 63);
+	cr_assert_str_eq(text_at(last, "queue_name"), "kernel");
+	cr_assert_eq(json_at(last, "listener"), 64);
+	cr_assert_str_eq(text_at(last, "listener_name"), "none");
+}
+
+Test(telemetry, cells_without_a_count_are_left_out)
+{
+	fake.sparse = true;
+	start(4, 9, 1);
+	/* queues 0, 2 and the kernel path; listeners 0, 2, 4, 6, 8 */
+	cr_assert_eq(json_array_size(json_object_get(fake_list("/penstock/ledger"), "items")), 15);
+}
+
+Test(telemetry, a_row_of_a_book_says_every_reason_that_happened_and_no_other)
+{
+	start(1, 1, 1);
+	json_t *row = json_array_get(json_object_get(fake_list("/penstock/listeners"), "items"), 0);
+	json_t *frames = json_object_get(row, "frames"), *events = json_object_get(row, "events");
+	json_t *rejected = json_object_get(frames, "rejected");
+	json_t *ignored = json_object_get(frames, "ignored");
+	/* Queue 0 counts 1, the kernel path 3, in every word of the cell. */
+	json_int_t n = 4;
+
+	cr_assert_eq(
+		json_object_size(rejected) + json_object_size(ignored), PST_FRAME_VERDICT_CNT - 1);
+	cr_assert_eq(json_at(rejected, "udp_checksum"), n);
+	cr_assert_eq(json_at(ignored, "heartbeat"), n);
+	cr_assert_eq(json_at(frames, "carried"), n);
+	/* polled - carried - rejected - ignored - in_handoff */
+	cr_assert_eq(json_at(frames, "residual"), -n * PST_FRAME_VERDICT_CNT);
+	cr_assert_eq(json_object_size(json_object_get(events, "shed")), PST_SHED_CNT);
+	cr_assert_eq(json_at(events, "residual"), -n * (5 + PST_SHED_CNT));
+	cr_assert_eq(json_at(json_object_get(row, "notes"), "late"), n);
+	cr_assert_str_eq(json_string_value(json_array_get(json_object_get(row, "addresses"), 0)),
+		"2020:2020:2020:2020:2020:2020:2020:2020");
+
+	json_t *totals = fake_ask("/penstock/ledger,4000000000");
+	cr_assert_null(json_object_get(totals, "frames"), "totals stand on the first page");
+	fake.sparse = true;
+	json_t *first = fake_ask("/penstock/ledger");
+	json_t *reasons = json_object_get(json_object_get(first, "frames"), "rejected");
+	cr_assert_eq(
+		json_object_size(reasons), json_object_size(rejected), "totals name every reason");
+}
+
+Test(telemetry, every_list_is_complete_at_its_widest)
+{
+	static const struct {
+		const char *command;
+		size_t cnt;
+	} lists[] = {
+		{"/penstock/ledger", 64 * 65},
+		{"/penstock/listeners", 65},
+		{"/penstock/queues", 64},
+		{"/penstock/streams", PST_STREAMS_MAX},
+		{"/penstock/partitions", PST_STREAMS_MAX * 63},
+		{"/penstock/rx", PST_RX_LCORES_MAX},
+		{"/penstock/writers", PST_WRITERS_MAX},
+		{"/penstock/ports", PST_PORTS_MAX},
+		{"/penstock/xstats", 300 * PST_PORTS_MAX},
+		{"/penstock/sessions", 100},
+		{"/penstock/rules", 300},
+	};
+
+	fake.widest = true;
+	fake.rule_cnt = 300;
+	fake.session_cnt = 100;
+	fake.session_range_cnt = 1000;
+	fake.xstat_cnt = 300;
+	struct pst_pipeline *pipeline = start(63, 64, PST_STREAMS_MAX);
+	memset(&pipeline->rules_diag, 0xff, sizeof(pipeline->rules_diag));
+	pipeline->rules_failed_cnt = UINT32_MAX;
+	pipeline->rules_diag.file[255] = pipeline->rules_diag.key[159] = '\0';
+	pipeline->rules_diag.text[383] = pipeline->rules_diag.remedy[383] = '\0';
+	for (unsigned i = 0; i < PST_ARRAY_CNT(lists); i++) {
+		json_t *items = json_object_get(fake_list(lists[i].command), "items");
+		cr_expect_eq(json_array_size(items), lists[i].cnt, "%s: %zu", lists[i].command,
+			json_array_size(items));
+	}
+	json_t *info = fake_ask("/penstock/info");
+	cr_assert_eq(json_at(info, "profile_file_bytes"), 4000, "a cut is said");
+	cr_assert_lt(json_string_length(json_object_get(info, "profile_file")), 1300);
+}
+
+Test(telemetry, long_texts_come_whole)
+{
+	fake.widest = true;
+	start(1, 1, 1);
+	json_t *row = json_array_get(json_object_get(fake_list("/penstock/streams"), "items"), 0);
+	cr_assert_eq(strlen(text_at(row, "name")), PST_NAME_MAX);
+	cr_assert_eq(strncmp(text_at(row, "name"), "stream.0wwww", 12), 0);
+	cr_assert_eq(strspn(text_at(row, "name") + 8, "w"), PST_NAME_MAX - 8);
+}
+
+Test(telemetry, numbers_beyond_63_bits_are_strings)
+{
+	fake.widest = true;
+	start(1, 1, 1);
+	json_t *row = json_array_get(json_object_get(fake_list("/penstock/streams"), "items"), 0);
+	cr_assert_str_eq(text_at(row, "routed_in"), "18446744073709551615");
+	json_t *log = json_array_get(
+		json_object_get(fake_list("/penstock/partitions"), "items"), 0);
+	cr_assert_eq(json_at(log, "durable_offset"), INT64_MIN);
+}
+
+Test(telemetry, info_tells_what_runs)
+{
+	start(3, 2, 2);
+	json_t *info = fake_ask("/penstock/info");
+	cr_assert_str_eq(text_at(info, "version"), PST_VERSION);
+	cr_assert_eq(json_at(info, "pid"), getpid());
+	cr_assert_str_eq(text_at(info, "phase"), "run");
+	cr_assert_str_eq(text_at(info, "profile_file"), "/etc/penstock/\"odd\"\\\xc3\xa4%.yaml");
+	cr_assert_eq(json_at(info, "clock_step_ns_last"), -5000000000);
+	cr_assert_eq(json_at(info, "queue_cnt"), 3);
+}
+
+/* ---- snapshots ---- */
+
+Test(telemetry, the_whole_status_is_of_one_snapshot)
+{
+	struct pst_diag diag;
+	fake.rule_cnt = 3;
+	fake.session_cnt = 40;
+	fake.xstat_cnt = 2;
+	start(3, 2, 2);
+
+	struct pst_client *client = fake_client();
+	json_t *status = pst_client_status(client, &diag);
+	cr_assert_not_null(status, "%s", diag.text);
+	cr_assert_eq(fake.snapshot_cnt, 1);
+	json_int_t total = json_at(json_object_get(status, "events"), "found");
+	static const char *const books[] = {"cells", "listeners", "queues"};
+	for (unsigned i = 0; i < PST_ARRAY_CNT(books); i++) {
+		json_int_t found = 0;
+		json_t *row;
+		size_t r;
+		json_array_foreach(json_object_get(status, books[i]), r, row)
+			found += json_at(json_object_get(row, "events"), "found");
+		cr_assert_eq(found, total, "%s", books[i]);
+	}
+	json_t *streams = json_object_get(status, "streams");
+	json_t *logs = json_object_get(json_array_get(streams, 1), "partitions");
+	cr_assert_eq(json_array_size(logs), 3);
+	cr_assert_eq(json_at(json_array_get(logs, 2), "next_offset"), 1002);
+	json_t *ports = json_object_get(status, "ports");
+	cr_assert_eq(json_array_size(ports), 3);
+	cr_assert_eq(json_array_size(json_object_get(json_array_get(ports, 2), "xstats")), 2);
+	cr_assert_eq(json_array_size(json_object_get(status, "sessions")), 40);
+	cr_assert_eq(
+		json_array_size(json_object_get(json_object_get(status, "rules"), "items")), 3);
+	cr_assert_not_null(json_object_get(json_object_get(status, "kernel_path"), "refused"));
+	cr_assert_eq(json_array_size(json_object_get(status, "rx")), 2);
+	cr_assert_eq(json_array_size(json_object_get(status, "writers")), 1);
+	pst_client_close(client);
+}
+
+Test(telemetry, a_snapshot_that_was_given_up_is_refused_not_replaced)
+{
+	start(1, 1, 1);
+	json_int_t number = json_at(fake_ask("/penstock/ledger"), "snapshot");
+	char request[64];
+
+	snprintf(request, sizeof(request), "/penstock/ledger,0,%lld", (long long)number);
+	cr_assert_eq(json_at(fake_ask(request), "snapshot"), number);
+	for (unsigned i = 0; i < 100; i++)
+		fake_ask("/penstock/queues");
+	cr_assert_not_null(strstr(refused(request).text, "snapshot is gone"));
+	cr_assert_not_null(strstr(refused("/penstock/ledger,0,999999").text, "snapshot is gone"));
+}
+
+Test(telemetry, an_lcore_that_does_not_answer_is_said)
+{
+	start(1, 1, 1);
+	fake.snapshot_rc = -ETIMEDOUT;
+	cr_assert_not_null(strstr(refused("/penstock/ledger").text, "does not answer"));
+	fake.snapshot_rc = 0;
+	cr_assert_not_null(fake_ask("/penstock/ledger"));
+}
+
+/* ---- rules ---- */
+
+Test(telemetry, rules_that_change_between_pages_are_asked_for_anew)
+{
+	struct pst_diag diag;
+	fake.rule_cnt = 1000;
+	start(1, 1, 1);
+
+	fake.generation_steps = 5;
+	json_t *list = fake_list("/penstock/rules");
+	cr_assert_eq(json_array_size(json_object_get(list, "items")), 1000);
+	cr_assert_eq(json_at(list, "generation"), 5);
+
+	fake.generation_steps = 1000;
+	struct pst_client *client = fake_client();
+	cr_assert_null(pst_client_list(client, "/penstock/rules", 0, &diag));
+	cr_assert_not_null(strstr(diag.text, "changed"));
+	pst_client_close(client);
+}
+
+Test(telemetry, a_reload_answers_ok_and_the_new_generation)
+{
+	fake.rules_generation = 3;
+	start(1, 1, 1);
+	json_t *answer = fake_ask("/penstock/rules/reload");
+	cr_assert_eq(json_at(answer, "ok"), 1);
+	cr_assert_eq(json_at(answer, "generation"), 4);
+	cr_assert_str_eq(text_at(answer, "error"), "");
+}
+
+Test(telemetry, a_refused_reload_says_where_and_leaves_the_generation)
+{
+	fake.rules_generation = 3;
+	fake.reload_fails = true;
+	start(1, 1, 1);
+	json_t *answer = fake_ask("/penstock/rules/reload");
+	cr_assert_eq(json_at(answer, "ok"), 0);
+	cr_assert_eq(json_at(answer, "generation"), 3);
+	cr_assert_str_eq(text_at(answer, "error"),
+		"rules.yaml:12: rules[3].pattern: missing ) at %22%FF%22 (close it)");
+	cr_assert(json_is_true(json_object_get(answer, "error_escaped")));
+	json_t *failure = json_object_get(fake_list("/penstock/rules"), "last_failure");
+	cr_assert_eq(json_at(failure, "line"), 12);
+	cr_assert_str_eq(text_at(failure, "key"), "rules[3].pattern");
+}
+
+Test(telemetry, a_reload_takes_no_path)
+{
+	start(1, 1, 1);
+	refused("/penstock/rules/reload,/etc/passwd");
+	refused("/penstock/rules/reload,0");
+	cr_assert_eq(fake.reload_cnt, 0);
+}
+
+/* ---- what clients may send ---- */
+
+Test(telemetry, parameters_are_numbers_within_bounds)
+{
+	start(1, 1, 1);
+	static const char *const wrong[] = {
+		"/penstock/rules,x",
+		"/penstock/rules,-1",
+		"/penstock/rules, 1",
+		"/penstock/rules,1,",
+		"/penstock/rules,1,2",
+		"/penstock/rules,1x",
+		"/penstock/rules,4294967296",
+		"/penstock/rules,18446744073709551616",
+		"/penstock/ledger,0,1,1",
+		"/penstock/ledger,0,x",
+		"/penstock/info,1",
+		"/penstock/rules,+1",
+		"/penstock/rules,0x10",
+	};
+	for (unsigned i = 0; i < PST_ARRAY_CNT(wrong); i++) {
+		struct pst_diag diag = refused(wrong[i]);
+		cr_assert(strstr(diag.text, "paramet") || strstr(diag.text, "FIRST"), "%s: %s",
+			wrong[i], diag.text);
+	}
+	cr_assert_eq(json_at(fake_ask("/penstock/rules,4294967295"), "next"), 0);
+	cr_assert_eq(json_at(fake_ask("/penstock/queues,1"), "first"), 1);
+}
+
+static int
+rude_socket(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+
+	cr_assert_eq(pst_client_path("telemetry", address.sun_path, sizeof(address.sun_path)), 0);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+Test(telemetry, rude_clients_do_no_harm)
+{
+	char junk[1024];
+	fake.rule_cnt = 1000;
+	start(8, 8, 1);
+
+	for (unsigned i = 0; i < 200; i++) {
+		int fd = rude_socket();
+		for (size_t b = 0; b < sizeof(junk); b++)
+			junk[b] = (char)(i * 31 + b * 7);
+		/* Asks for much and leaves without reading; sends junk; says nothing. */
+		if (i % 4 == 0)
+			send(fd, "/penstock/rules,0", 17, MSG_NOSIGNAL);
+		if (i % 4 == 1)
+			send(fd, junk, 1 + i * 5, MSG_NOSIGNAL);
+		if (i % 4 == 2)
+			send(fd, ",,,,", 4, MSG_NOSIGNAL);
+		close(fd);
+	}
+	/* Many at the same time: those beyond ten are hung up on, the others are served. */
+	int fds[30];
+	for (unsigned i = 0; i < PST_ARRAY_CNT(fds); i++)
+		fds[i] = rude_socket();
+	for (unsigned i = 0; i < PST_ARRAY_CNT(fds); i++)
+		close(fds[i]);
+
+	struct pst_client *client = NULL;
+	struct pst_diag diag;
+	for (unsigned i = 0; i < 1000 && !client; i++)
+		if (pst_client_open("telemetry", &client, &diag) != 0)
+			usleep(10000);
+	cr_assert_not_null(client, "%s", diag.text);
+	json_t *list = pst_client_list(client, "/penstock/rules", 0, &diag);
+	cr_assert_eq(json_array_size(json_object_get(list, "items")), 1000);
+}
+
+Test(telemetry, the_eleventh_client_is_told_why_it_is_not_served)
+{
+	struct pst_client *clients[10], *eleventh;
+	struct pst_diag diag;
+	start(1, 1, 1);
+
+	for (unsigned i = 0; i < 10; i++)
+		clients[i] = fake_client();
+	cr_assert_neq(pst_client_open("telemetry", &eleventh, &diag), 0);
+	cr_assert_not_null(strstr(diag.text, "ten clients"), "%s", diag.text);
+	for (unsigned i = 0; i < 10; i++)
+		pst_client_close(clients[i]);
+}
+
+/* Each client must get what it asked for, whatever the others ask at the same time: with the C
+ * library's strtok they get each other's parameters. */
+static void *
+ask_often(void *arg)
+{
+	struct pst_client *client = fake_client();
+	struct pst_diag diag;
+	char request[64];
+	uintptr_t wrong_cnt = 0;
+
+	for (unsigned i = 0; i < 3000; i++) {
+		unsigned first = (unsigned)(uintptr_t)arg * 10000 + i;
+		snprintf(request, sizeof(request), "/penstock/rules,%u", first);
+		json_t *page = pst_client_ask(client, request, &diag);
+		if (json_integer_value(json_object_get(page, "first")) != first)
+			wrong_cnt++;
+		json_decref(page);
+	}
+	pst_client_close(client);
+	return (void *)wrong_cnt;
+}
+
+Test(telemetry, clients_get_their_own_parameters)
+{
+	pthread_t threads[6];
+	void *wrong_cnt;
+	start(1, 1, 1);
+
+	for (unsigned i = 0; i < PST_ARRAY_CNT(threads); i++)
+		pthread_create(&threads[i], NULL, ask_often, (void *)(uintptr_t)(i + 1));
+	for (unsigned i = 0; i < PST_ARRAY_CNT(threads); i++) {
+		pthread_join(threads[i], &wrong_cnt);
+		cr_assert_eq((uintptr_t)wrong_cnt, 0);
+	}
+}
+
+/* ---- life cycle ---- */
+
+Test(telemetry, after_unregister_commands_answer_without_a_pipeline)
+{
+	struct pst_pipeline *pipeline = start(1, 1, 1);
+	cr_assert_not_null(fake_ask("/penstock/ledger"));
+	pst_telemetry_unregister();
+	memset(pipeline, 0xff, sizeof(*pipeline));
+	static const char *const commands[] = {"/penstock/info", "/penstock/ledger",
+		"/penstock/ports", "/penstock/rules/reload", "/penstock/sessions"};
+	for (unsigned i = 0; i < PST_ARRAY_CNT(commands); i++)
+		cr_assert_not_null(strstr(refused(commands[i]).text, "stopping"));
+}
+
+Test(telemetry, may_be_registered_before_eal_and_again_for_another_pipeline)
+{
+	cr_assert_eq(pst_telemetry_register(fake_pipeline(1, 1, 1)), 0);
+	fake_eal_start();
+	cr_assert_eq(json_at(fake_ask("/penstock/queues"), "total"), 2);
+	pst_telemetry_unregister();
+	cr_assert_eq(pst_telemetry_register(fake_pipeline(5, 2, 2)), 0);
+	json_t *queues = fake_ask("/penstock/queues");
+	cr_assert_eq(json_at(queues, "total"), 6, "its snapshots have the new shape");
+}
+
+Test(telemetry, every_command_has_a_help_text)
+{
+	start(1, 1, 1);
+	struct pst_client *client = fake_client();
+	struct pst_diag diag;
+	static const char *const commands[] = {"info", "ledger", "listeners", "queues", "streams",
+		"partitions", "rx", "writers", "ports", "xstats", "sessions", "rules",
+		"rules/reload"};
+	for (unsigned i = 0; i < PST_ARRAY_CNT(commands); i++) {
+		char request[64];
+		snprintf(request, sizeof(request), "/help,/penstock/%s", commands[i]);
+		json_t *help = pst_client_ask(client, request, &diag);
+		cr_assert_not_null(help, "%s", request);
+		cr_assert_gt(strlen(text_at(help, request + strlen("/help,"))), 20);
+	}
+	pst_client_close(client);
 }

@@ -1,0 +1,11 @@
+/* The status as a screen for people. Pure: JSON as docs/telemetry.md shows it -> FILE. */
+#ifndef PENSTOCK_STATUS_TEXT_H
+#define PENSTOCK_STATUS_TEXT_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+/* Prints at most top_cnt rules (those that matched most) and sessions (those that miss most). */
+void status_print(FILE *out, const json_t *status, unsigned top_cnt);
+
+#endif
