@@ -1,0 +1,152 @@
+"""What the programs of this suite share: test cases, their verdicts, commands, a directory."""
+
+import atexit
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+TOP = pathlib.Path(os.environ.get("PST_TOP", pathlib.Path(__file__).resolve().parents[2]))
+BUILD = pathlib.Path(os.environ.get("PST_BUILD", TOP / "run" / "build"))
+FULL = os.environ.get("PST_FULL") == "1"
+
+PENSTOCKD = BUILD / "app/penstockd/penstockd"
+PENSTOCK = BUILD / "app/penstock/penstock"
+LOAD = BUILD / "app/penstock-load/penstock-load"
+
+# Nothing here is timed: this is how long a thing may take before it counts as hanging.
+PATIENCE_S = 120
+
+
+class Failed(Exception):
+    """A test case did not come out as it should."""
+
+
+class Skipped(Exception):
+    """This machine cannot run a test case."""
+
+
+def check(condition, why):
+    if not condition:
+        raise Failed(why)
+
+
+def check_equal(got, wanted, what):
+    if got != wanted:
+        raise Failed(f"{what}: {short(got)}, not {short(wanted)}")
+
+
+def short(value, limit=200):
+    text = repr(value)
+    return text if len(text) <= limit else text[:limit] + "..."
+
+
+def check_same(got, wanted, what):
+    """Two lists are equal; the message says where they part."""
+    for index, (one, other) in enumerate(zip(got, wanted)):
+        if one != other:
+            raise Failed(f"{what}: entry {index} is {short(one)}, not {short(other)}")
+    check_equal(len(got), len(wanted), f"number of {what}")
+
+
+def check_notices(function, why, *arguments):
+    """A check is itself checked: it must fail on what it is given here."""
+    try:
+        function(*arguments)
+    except Failed as failure:
+        print(f"as it should: {failure}")
+        return
+    raise Failed(f"went unnoticed: {why}")
+
+
+def run(command, **options):
+    """Runs a command that must succeed; returns its standard output as bytes."""
+    options.setdefault("timeout", PATIENCE_S)
+    words = [str(word) for word in command]
+    try:
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{words[0]} hangs: {' '.join(words)[:300]}")
+    if done.returncode != 0:
+        text = done.stderr.decode(errors="replace").strip() or f"exit {done.returncode}"
+        raise Failed(f"{words[0]}: {text}\n{' '.join(words)[:1000]}")
+    return done.stdout
+
+
+def wait_until(condition, what):
+    """Waits for condition() to become true; returns what it returned."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise Failed(f"{what}: not within {PATIENCE_S} s")
+        time.sleep(0.05)
+
+
+def scratch():
+    """A directory of this process under run/, gone with it; what a killed one left goes, too."""
+    home = TOP / "run"
+    home.mkdir(exist_ok=True)
+    for left in home.glob("interop-*"):
+        pid = left.name.split("-")[1]
+        if pid.isdigit() and not pathlib.Path(f"/proc/{pid}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    path = pathlib.Path(tempfile.mkdtemp(prefix=f"interop-{os.getpid()}-", dir=home))
+    if not os.environ.get("PST_KEEP"):
+        atexit.register(shutil.rmtree, path, True)
+    return path
+
+
+CASES = []
+
+
+def case(function):
+    """Marks a test case. It takes what the program's prepare() returned."""
+    CASES.append(function)
+    return function
+
+
+def main(prepare):
+    """Runs the cases (all, or those named on the command line); skips all if prepare() does."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    chosen = [c for c in CASES if not sys.argv[1:] or c.__name__ in sys.argv[1:]]
+    prepared, verdict = [], None
+    try:
+        prepared.append(prepare())
+    except Skipped as skip:
+        verdict = ("skip", str(skip))
+    except Exception as error:
+        verdict = ("not ok", told(error))
+    failed = 0
+    for function in chosen:
+        word, why = verdict or attempt(function, prepared[0])
+        failed += word == "not ok"
+        print(f"{word} {function.__name__}" + (f": {why}" if why else ""), flush=True)
+    return 1 if failed else 0
+
+
+def attempt(function, prepared):
+    try:
+        function(prepared)
+    except Skipped as skip:
+        return "skip", str(skip)
+    except Exception as error:
+        return "not ok", told(error)
+    return "ok", None
+
+
+def told(error):
+    """First line of a failure; the rest is printed, in front of the verdict."""
+    if not isinstance(error, Failed):
+        traceback.print_exception(error, file=sys.stdout)
+    first, *rest = str(error).splitlines() or [type(error).__name__]
+    print("\n".join(rest))
+    return first
