@@ -1,8 +1,6 @@
 /* penstock COMMAND ...: finds the subcommand. */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +14,7 @@ struct command {
 
 static const struct command commands[] = {
 	{"status", pst_cmd_status, "what the running daemon does, and where every event went"},
+	{"cat", pst_cmd_cat, "print the events of a stream"},
 	{"rules", pst_cmd_rules, "check a rules file, or try it on events"},
 	{NULL},
 };
@@ -37,36 +36,10 @@ print_help(FILE *out)
 	      "  --help     print this\n"
 	      "  --version  print the version\n"
 	      "\n"
-	      "`penstock COMMAND --help` says more of each. Exit status: 0 all is well; 1 "
-	      "something\n"
-	      "was found or could not be done; 2 the command line is wrong or the input "
-	      "unreadable.\n",
+	      "`penstock COMMAND --help` says more of each. Exit status: 0 all is well;\n"
+	      "1 something was found or could not be done; 2 the command line is wrong or\n"
+	      "the input cannot be read.\n",
 		out);
-}
-
-int
-pst_usage_error(const char *command, const char *fmt, ...)
-{
-	va_list args;
-	fprintf(stderr, "penstock%s%s: ", command ? " " : "", command ? command : "");
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fprintf(stderr, "\nTry 'penstock%s%s --help'.\n", command ? " " : "",
-		command ? command : "");
-	return EXIT_USAGE;
-}
-
-int
-pst_option_error(const char *command, int option, char **argv)
-{
-	if (option == ':')
-		return pst_usage_error(
-			command, "an argument is missing after %s", argv[optind - 1]);
-	/* A letter may stand in a row of letters; a long name leaves no letter. */
-	if (optopt != 0)
-		return pst_usage_error(command, "there is no option -%c", optopt);
-	return pst_usage_error(command, "there is no option %s", argv[optind - 1]);
 }
 
 static int

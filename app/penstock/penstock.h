@@ -11,6 +11,7 @@ enum {
 	EXIT_USAGE = 2,   /* the command line is wrong, or the input cannot be read at all */
 };
 
+int pst_cmd_cat(int argc, char **argv);
 int pst_cmd_rules(int argc, char **argv);
 int pst_cmd_status(int argc, char **argv);
 
