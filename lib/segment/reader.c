@@ -359,10 +359,9 @@ pst_reader_skip_damage(struct pst_reader *reader)
 	uint64_t limit;
 	if (reader->file >= 0 && pst_reading_limit(log, reader->base, reader->file, &limit) == 0) {
 		pst_scan_start(&log->scan, reader->file, reader->pos, limit);
-		struct pst_scan *scan = &log->scan;
-		if (pst_scan_find(scan, reader->pos, reader->want + 1) == PST_FOUND_BATCH &&
-			pst_scan_next(scan, false) == PST_SCAN_BATCH)
-			next = scan->info.base_offset;
+		if (pst_reading_resync(log, reader->base, reader->pos, reader->want + 1) ==
+			PST_FOUND_BATCH)
+			next = log->scan.info.base_offset;
 	}
 	if (next < 0)
 		next = next_base(reader, reader->base);

@@ -105,6 +105,7 @@ scan_end(struct pst_reading *r)
 		     r->scanned_bytes == st.bytes && st.bytes > 0;
 	if (rc == 0 && !known) {
 		pst_scan_start(&r->scan, file, 0, st.bytes);
+		pst_segment_scan_begin(&seg);
 		rc = pst_segment_scan_run(&seg, &r->scan);
 		if (rc == 0 && seg.result == PST_SCAN_IO)
 			rc = seg.error;

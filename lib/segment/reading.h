@@ -74,6 +74,12 @@ enum pst_find_result {
 enum pst_find_result pst_reading_find(struct pst_reading *r, int64_t base, int file, uint64_t limit,
 	int64_t offset, int64_t *expected);
 
+/* Behind damage: the first good batch from pos with a base offset of at least min_offset. Its
+ * offset, which no CRC covers, must agree with what follows it. scan.pos is then where it is, and
+ * scan.info.base_offset its offset. */
+enum pst_scan_found pst_reading_resync(
+	struct pst_reading *r, int64_t base, uint64_t pos, int64_t min_offset);
+
 /* Largest timestamp of a segment. 0; -EBADMSG: damage; -errno. */
 int pst_reading_max_ts(
 	struct pst_reading *r, int64_t base, int file, uint64_t limit, int64_t *max_ts_ms);

@@ -75,6 +75,43 @@ indexed_pos(struct pst_reading *r, int64_t base, int file, uint64_t limit, int64
 	return found_pos;
 }
 
+/* Offset that follows the readable bytes of a segment: -1 if nobody can say. */
+static int64_t
+offset_behind(struct pst_reading *r, int64_t base)
+{
+	if (base == r->end.segment_base)
+		return r->end.next_offset;
+	if (pst_reading_list(r) < 0)
+		return -1;
+	int i = pst_reading_segment_of(r, base);
+	return i + 1 < (int)r->base_cnt ? r->bases[i + 1] : -1;
+}
+
+enum pst_scan_found
+pst_reading_resync(struct pst_reading *r, int64_t base, uint64_t pos, int64_t min_offset)
+{
+	struct pst_scan *scan = &r->scan;
+	for (;; pos++) {
+		enum pst_scan_found found = pst_scan_find(scan, pos, min_offset);
+		if (found != PST_FOUND_BATCH)
+			return found;
+		pos = scan->pos;
+		if (pst_scan_next(scan, false) != PST_SCAN_BATCH)
+			continue;
+		int64_t first = scan->info.base_offset;
+		int64_t next = pst_batch_last_offset(&scan->info) + 1;
+		enum pst_scan_result result = pst_scan_next(scan, false);
+		bool follows = result == PST_SCAN_BATCH
+				       ? scan->info.base_offset == next
+				       : result == PST_SCAN_END && offset_behind(r, base) == next;
+		if (follows) {
+			scan->pos = pos;
+			scan->info.base_offset = first;
+			return PST_FOUND_BATCH;
+		}
+	}
+}
+
 enum pst_find_result
 pst_reading_find(struct pst_reading *r, int64_t base, int file, uint64_t limit, int64_t offset,
 	int64_t *expected)
@@ -100,17 +137,12 @@ pst_reading_find(struct pst_reading *r, int64_t base, int file, uint64_t limit, 
 		uint64_t damage = scan->batch_pos;
 		enum pst_batch_verdict verdict = result == PST_SCAN_BAD ? scan->verdict
 									: PST_BATCH_OK;
-		enum pst_scan_found found = pst_scan_find(scan, damage, *expected + 1);
+		enum pst_scan_found found = pst_reading_resync(r, base, damage, *expected + 1);
 		if (found == PST_FOUND_IO)
 			return PST_FIND_IO;
-		if (found == PST_FOUND_BATCH) {
-			uint64_t at = scan->pos;
-			if (pst_scan_next(scan, false) == PST_SCAN_BATCH &&
-				scan->info.base_offset <= offset) {
-				*expected = scan->info.base_offset;
-				scan->pos = at;
-				continue;
-			}
+		if (found == PST_FOUND_BATCH && scan->info.base_offset <= offset) {
+			*expected = scan->info.base_offset;
+			continue;
 		}
 		scan->batch_pos = scan->pos = damage;
 		scan->verdict = verdict;

@@ -177,6 +177,7 @@ pst_recover_segment(struct pst_recover *r, uint32_t i, bool *sealed, bool *gone)
 				    ? mark->end.segment_bytes
 				    : 0;
 	*sealed = *gone = false;
+	pst_segment_scan_begin(&r->seg);
 	int rc = pst_segment_scan_run(&r->seg, &r->scan);
 	if (rc == 0 && r->seg.result == PST_SCAN_IO)
 		rc = r->seg.error;

@@ -71,6 +71,7 @@ pst_roll_begin(struct pst_log *log)
 	log->cur->base_offset = log->next_offset;
 	log->old->want = log->old->end;
 	log->roll = PST_ROLL_WRITE;
+	log->index_queued_cnt = 0;
 	log->create_failed = false;
 	pst_log_activate(log);
 }

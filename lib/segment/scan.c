@@ -32,6 +32,9 @@ pst_scan_start(struct pst_scan *scan, int file, uint64_t pos, uint64_t limit)
 	scan->limit = limit;
 	scan->buf_len = 0;
 	scan->data = NULL;
+	/* Whoever sends events chooses bytes that may look like headers, each of which costs a CRC
+	 * over what it claims as its length. */
+	scan->find_budget = 16 * pst_max_u64(limit, 1024 * 1024);
 }
 
 /* Makes len bytes at pos available, as far as the limit allows; reads at_once if it must read.
@@ -105,9 +108,6 @@ pst_scan_next(struct pst_scan *scan, bool whole)
 enum pst_scan_found
 pst_scan_find(struct pst_scan *scan, uint64_t pos, int64_t min_offset)
 {
-	/* Whoever sends events chooses bytes that may look like headers, each of which costs a CRC
-	 * over what it claims as its length. */
-	uint64_t budget = 16 * pst_max_u64(scan->limit, 1024 * 1024);
 	for (; pos + PST_BATCH_HEADER_BYTES <= scan->limit; pos++) {
 		const uint8_t *data;
 		struct pst_batch_info info;
@@ -119,9 +119,9 @@ pst_scan_find(struct pst_scan *scan, uint64_t pos, int64_t min_offset)
 		if (data[16] != 2 || pst_batch_peek(data, (size_t)n, &info) != PST_BATCH_OK ||
 			info.base_offset < min_offset || info.total_bytes > scan->limit - pos)
 			continue;
-		if (info.total_bytes > budget)
+		if (info.total_bytes > scan->find_budget)
 			return PST_FOUND_TOO_MUCH;
-		budget -= info.total_bytes;
+		scan->find_budget -= info.total_bytes;
 		n = fill(scan, pos, info.total_bytes, SCAN_BUF_BYTES, &data);
 		if (n < 0)
 			return PST_FOUND_IO;
@@ -214,17 +214,22 @@ follows(const struct pst_segment_scan *seg, const struct pst_scan *scan)
 	       scan->batch_pos <= PST_SEGMENT_POSITION_MAX;
 }
 
-int
-pst_segment_scan_run(struct pst_segment_scan *seg, struct pst_scan *scan)
+void
+pst_segment_scan_begin(struct pst_segment_scan *seg)
 {
 	seg->next_offset = seg->base_offset;
 	seg->good_bytes = 0;
 	seg->batch_cnt = 0;
 	seg->first_ts_ms = -1;
 	seg->index_image.len = seg->time_image.len = 0;
+	pst_index_begin(&seg->index, seg->base_offset);
+}
+
+int
+pst_segment_scan_run(struct pst_segment_scan *seg, struct pst_scan *scan)
+{
 	seg->verdict = PST_BATCH_OK;
 	seg->error = 0;
-	pst_index_begin(&seg->index, seg->base_offset);
 	for (;;) {
 		enum pst_scan_result r = pst_scan_next(scan, false);
 		if (r == PST_SCAN_BATCH && scan->pos > seg->whole_from) {

@@ -29,6 +29,7 @@ struct pst_scan {
 	uint8_t *buf;
 	uint64_t buf_pos;
 	uint32_t buf_len, buf_cap;
+	uint64_t find_budget; /* bytes that searches may still check */
 };
 
 /* Takes its buffer (a little more than the largest batch). 0 or -ENOMEM. */
@@ -47,7 +48,8 @@ enum pst_scan_found {
 	PST_FOUND_TOO_MUCH, /* so many things look like one that the search was given up */
 	PST_FOUND_IO,
 };
-/* Looks for a whole batch with a base offset of at least min_offset, at any position from pos. */
+/* Looks for a whole batch with a base offset of at least min_offset, at any position from pos. The
+ * offset itself is under no CRC. */
 enum pst_scan_found pst_scan_find(struct pst_scan *scan, uint64_t pos, int64_t min_offset);
 
 /* 1: nothing but zeros from pos to the limit; 0: something else; -errno. */
@@ -83,8 +85,10 @@ struct pst_segment_scan {
 	int error;
 };
 
-/* Walks from the file's start until the first batch that is not good. Images are reused if they
- * have memory. 0 or -ENOMEM. */
+void pst_segment_scan_begin(struct pst_segment_scan *seg); /* images keep their memory */
+
+/* Walks on from scan's position until the first batch that is not good. 0 or -ENOMEM. To go on
+ * behind damage: set scan->pos and next_offset, and call it again. */
 int pst_segment_scan_run(struct pst_segment_scan *seg, struct pst_scan *scan);
 void pst_segment_scan_fini(struct pst_segment_scan *seg);
 

@@ -67,6 +67,9 @@ Test(appender, rolls_by_bytes)
 	cr_assert_eq(stats.durable_offset, 60);
 	cr_assert_eq(stats.segment_cnt, 6);
 	cr_assert_eq(fix_close(f), 0);
+	int64_t next;
+	cr_assert_null(fix_check(f, &next, true, false));
+	cr_assert_eq(next, 60);
 	static const int64_t bases[] = {0, 10, 20, 30, 40, 50};
 	for (size_t i = 0; i < PST_ARRAY_CNT(bases); i++) {
 		char name[PST_SEGMENT_NAME_BYTES];

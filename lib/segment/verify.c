@@ -1,0 +1,163 @@
+#include "segment/verify.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "segment/verifying.h"
+
+static void
+print_line(struct pst_verifying *v, const char *kind, const char *name, uint64_t pos,
+	const char *fmt, va_list ap)
+{
+	if (!v->out)
+		return;
+	fprintf(v->out, "%s/%s%s%s:%" PRIu64 ": %s", v->data_dir, v->log.name, name ? "/" : "",
+		name ? name : "", pos, kind);
+	vfprintf(v->out, fmt, ap);
+	fputc('\n', v->out);
+}
+
+void
+pst_verify_finding(struct pst_verifying *v, const char *name, uint64_t pos, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	print_line(v, "", name, pos, fmt, ap);
+	va_end(ap);
+	v->totals->finding_cnt++;
+}
+
+void
+pst_verify_note(struct pst_verifying *v, const char *name, uint64_t pos, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	print_line(v, "note: ", name, pos, fmt, ap);
+	va_end(ap);
+	v->totals->note_cnt++;
+}
+
+/* Names that are neither segments nor Kafka's own. */
+static int
+look_at_name(void *arg, const char *name)
+{
+	struct pst_verifying *v = arg;
+	int64_t base;
+	enum pst_segment_file kind;
+	if (pst_segment_name_damaged(name, &base)) {
+		int64_t *grown = realloc(v->damaged, (v->damaged_cnt + 1) * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		v->damaged = grown;
+		grown[v->damaged_cnt++] = base;
+		pst_verify_note(v, name, 0, "damaged bytes that recovery set aside");
+	} else if (!pst_segment_name_parse(name, &base, &kind)) {
+		pst_verify_note(v, name, 0, "not penstock's");
+	} else if (kind != PST_SEGMENT_LOG) {
+		bool has_log = false;
+		for (uint32_t i = 0; i < v->log.base_cnt && !has_log; i++)
+			has_log = v->log.bases[i] == base;
+		/* A daemon may be making or removing the segment just now. */
+		if (!has_log && v->log.source != PST_END_LIVE)
+			pst_verify_note(v, name, 0, "index of a segment that is not there");
+	}
+	return 0;
+}
+
+static int
+verify_log(struct pst_verifying *v)
+{
+	struct pst_reading *log = &v->log;
+	/* The end first: what is listed afterwards is all that it speaks of. */
+	int rc = pst_reading_refresh(log);
+	if (rc == 0)
+		rc = pst_reading_list(log);
+	if (rc == 0)
+		rc = log->disk->ops->list(log->disk, log->dir, look_at_name, v);
+	if (rc < 0)
+		return rc;
+	v->expected = -1;
+	bool has_end = false;
+	for (uint32_t i = 0; i < log->base_cnt; i++) {
+		if (log->bases[i] > log->end.segment_base) {
+			char name[PST_SEGMENT_NAME_BYTES];
+			pst_segment_name(name, log->bases[i], PST_SEGMENT_LOG);
+			if (log->source != PST_END_LIVE)
+				pst_verify_note(v, name, 0, "behind the durable end");
+			continue;
+		}
+		has_end = has_end || log->bases[i] == log->end.segment_base;
+		rc = pst_verify_segment(v, i);
+		if (rc < 0)
+			return rc;
+	}
+	if (!has_end && (log->source != PST_END_SCAN || log->base_cnt > 0))
+		pst_verify_finding(v, NULL, 0,
+			"segment %" PRId64 ", which has the durable end, is missing",
+			log->end.segment_base);
+	return 0;
+}
+
+struct top {
+	struct pst_disk *disk;
+	int dir;
+	const char *path;
+	FILE *out;
+	struct pst_verify_totals *totals;
+	int error;
+};
+
+static int
+verify_partition(void *arg, const char *name)
+{
+	struct top *top = arg;
+	char topic[PST_TOPIC_LEN_MAX + 1];
+	uint32_t partition;
+	if (!pst_log_dir_parse(name, topic, &partition))
+		return 0;
+	struct pst_verifying v = {.data_dir = top->path, .out = top->out, .totals = top->totals};
+	int rc = pst_reading_open(&v.log, top->disk, top->dir, name);
+	if (rc == -ENOTDIR || rc == -ELOOP)
+		return 0;
+	if (rc == 0) {
+		rc = pst_batch_decoder_create(&v.decoder);
+		if (rc == 0) {
+			rc = verify_log(&v);
+			pst_batch_decoder_destroy(v.decoder);
+		}
+		pst_segment_scan_fini(&v.seg);
+		free(v.damaged);
+		top->totals->partition_cnt++;
+		if (rc < 0)
+			pst_verify_finding(&v, NULL, 0, "cannot be read: %s", strerror(-rc));
+		pst_reading_close(&v.log);
+	}
+	/* One partition that cannot be read does not hide the others. */
+	if (rc < 0 && top->error == 0)
+		top->error = rc;
+	return 0;
+}
+
+int
+pst_verify_on(
+	struct pst_disk *disk, const char *data_dir, FILE *out, struct pst_verify_totals *totals)
+{
+	struct top top = {.disk = disk, .path = data_dir, .out = out, .totals = totals};
+	memset(totals, 0, sizeof(*totals));
+	top.dir = disk->ops->open(disk, PST_DISK_CWD, data_dir, PST_DISK_DIR);
+	if (top.dir < 0)
+		return top.dir;
+	int rc = disk->ops->list(disk, top.dir, verify_partition, &top);
+	disk->ops->close(disk, top.dir);
+	return rc < 0 ? rc : top.error;
+}
+
+int
+pst_verify(const char *data_dir, FILE *out, struct pst_verify_totals *totals)
+{
+	return pst_verify_on(pst_disk_real(), data_dir, out, totals);
+}
