@@ -125,24 +125,10 @@ write_string(const struct writer *w, json_t *string)
 	json_decref(string);
 }
 
-/* "name":"value", "name":null, or "name_base64":"...". A name that is not UTF-8 becomes
- * "base64:...". */
+/* A string, null, or base64 in quotes; text is what jansson made of the value, taken over. */
 static void
-write_member(const struct writer *w, const uint8_t *name, uint32_t name_len, const uint8_t *value,
-	uint32_t value_len)
+write_value(const struct writer *w, json_t *text, const uint8_t *value, uint32_t value_len)
 {
-	/* NULL unless it is UTF-8: jansson looks at every byte. */
-	json_t *text = value ? json_stringn((const char *)value, value_len) : NULL;
-	json_t *full = json_pack(
-		"s#+", (const char *)name, (int)name_len, value && !text ? "_base64" : "");
-	if (full) {
-		write_string(w, full);
-	} else {
-		fputs("\"base64:", w->out);
-		write_base64(w->out, name, name_len);
-		fputs(value && !text ? "_base64\"" : "\"", w->out);
-	}
-	putc(':', w->out);
 	if (text) {
 		write_string(w, text);
 	} else if (value) {
@@ -152,6 +138,40 @@ write_member(const struct writer *w, const uint8_t *name, uint32_t name_len, con
 	} else {
 		fputs("null", w->out);
 	}
+}
+
+/* NULL unless there is a value and it is UTF-8: jansson looks at every byte. */
+static json_t *
+as_text(const uint8_t *value, uint32_t value_len)
+{
+	return value ? json_stringn((const char *)value, value_len) : NULL;
+}
+
+/* "name":"value", "name":null, or "name_base64":"..."; the name is one of ours. */
+static void
+write_member(const struct writer *w, const char *name, const uint8_t *value, uint32_t value_len)
+{
+	json_t *text = as_text(value, value_len);
+	fprintf(w->out, "\"%s%s\":", name, value && !text ? "_base64" : "");
+	write_value(w, text, value, value_len);
+}
+
+/* The same with a name that anyone may have given; one that is not UTF-8 becomes "base64:...". */
+static void
+write_foreign_header(const struct writer *w, const struct pst_batch_header *h)
+{
+	json_t *text = as_text(h->value, h->value_len);
+	const char *suffix = h->value && !text ? "_base64" : "";
+	json_t *name = json_pack("s#+", (const char *)h->key, (int)h->key_len, suffix);
+	if (name) {
+		write_string(w, name);
+	} else {
+		fputs("\"base64:", w->out);
+		write_base64(w->out, h->key, h->key_len);
+		fprintf(w->out, "%s\"", suffix);
+	}
+	putc(':', w->out);
+	write_value(w, text, h->value, h->value_len);
 }
 
 static bool
@@ -173,7 +193,7 @@ write_header(const struct writer *w, const struct pst_batch_header *h)
 				pst_load_be32(h->value + i));
 		putc(']', w->out);
 	} else {
-		write_member(w, h->key, h->key_len, h->value, h->value_len);
+		write_foreign_header(w, h);
 	}
 }
 
@@ -183,11 +203,10 @@ text_write_json(FILE *out, const char *topic, uint32_t partition,
 {
 	struct writer w = {.out = out, .for_terminal = for_terminal};
 	putc('{', out);
-	write_member(
-		&w, (const uint8_t *)"topic", 5, (const uint8_t *)topic, (uint32_t)strlen(topic));
+	write_member(&w, "topic", (const uint8_t *)topic, (uint32_t)strlen(topic));
 	fprintf(out, ",\"partition\":%" PRIu32 ",\"offset\":%" PRId64 ",\"timestamp\":%" PRId64 ",",
 		partition, record->offset, record->timestamp_ms);
-	write_member(&w, (const uint8_t *)"key", 3, record->key, record->key_len);
+	write_member(&w, "key", record->key, record->key_len);
 	fputs(",\"headers\":{", out);
 	struct pst_batch_header header;
 	for (uint32_t pos = 0, n = 0; pst_batch_header_next(record, &pos, &header); n++) {
@@ -196,6 +215,6 @@ text_write_json(FILE *out, const char *topic, uint32_t partition,
 		write_header(&w, &header);
 	}
 	fputs("},", out);
-	write_member(&w, (const uint8_t *)"value", 5, record->value, record->value_len);
+	write_member(&w, "value", record->value, record->value_len);
 	fputs("}\n", out);
 }
