@@ -1,4 +1,4 @@
-/* penstock cat on a log that lib/segment wrote. It runs in a child, its standard
+/* penstock cat and verify on a log that lib/segment wrote. Each runs in a child, its standard
  * output a pipe, as from a shell. */
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -345,5 +345,59 @@ Test(cat, what_cannot_be)
 		cr_assert_eq(end_command(&c), EXIT_USAGE, "case %zu", i);
 	}
 	store_close(&store);
+	store_remove(&store);
+}
+
+Test(verify, sound_and_damaged)
+{
+	store_open(&store);
+	store_write(&store, 0, 30, 50);
+	store_close(&store);
+	char line[512], name[256];
+	struct child c = COMMAND(pst_cmd_verify, "verify", store.path);
+	cr_assert_not_null(fgets(line, sizeof(line), c.out));
+	cr_assert_not_null(strstr(line, "30 batches, 1500 records"), "%s", line);
+	cr_assert_not_null(strstr(line, ": no damage\n"), "%s", line);
+	expect_end(&c);
+	cr_assert_eq(end_command(&c), EXIT_DONE);
+
+	snprintf(name, sizeof(name), "%s/syslog-0/%020d.log", store.path, 0);
+	FILE *f = fopen(name, "r+");
+	cr_assert_not_null(f);
+	fseek(f, 100, SEEK_SET);
+	int byte = getc(f);
+	fseek(f, 100, SEEK_SET);
+	putc(byte ^ 1, f);
+	fclose(f);
+	c = COMMAND(pst_cmd_verify, "verify", store.path);
+	cr_assert_not_null(fgets(line, sizeof(line), c.out));
+	cr_assert_not_null(strstr(line, "syslog-0/00000000000000000000.log:"), "%s", line);
+	while (fgets(line, sizeof(line), c.out)) {
+	}
+	cr_assert_eq(end_command(&c), EXIT_FINDING);
+	c = COMMAND(pst_cmd_verify, "verify", "/nonexistent/penstock");
+	expect_end(&c);
+	cr_assert_eq(end_command(&c), EXIT_USAGE);
+	/* The wrong directory is not called sound. */
+	snprintf(name, sizeof(name), "%s/syslog-0", store.path);
+	c = COMMAND(pst_cmd_verify, "verify", name);
+	expect_end(&c);
+	cr_assert_eq(end_command(&c), EXIT_USAGE);
+	c = COMMAND(pst_cmd_verify, "verify");
+	expect_end(&c);
+	cr_assert_eq(end_command(&c), EXIT_USAGE);
+	store_remove(&store);
+}
+
+Test(verify, a_new_directory_is_sound)
+{
+	store_open(&store);
+	store_close(&store);
+	char line[512];
+	struct child c = COMMAND(pst_cmd_verify, "verify", store.path);
+	cr_assert_not_null(fgets(line, sizeof(line), c.out));
+	cr_assert_not_null(strstr(line, ": no damage\n"), "%s", line);
+	expect_end(&c);
+	cr_assert_eq(end_command(&c), EXIT_DONE);
 	store_remove(&store);
 }
