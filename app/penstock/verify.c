@@ -18,17 +18,18 @@ print_help(void)
 {
 	fputs("usage: penstock verify DATA\n"
 	      "\n"
-	      "Checks a data directory and changes nothing: each batch's CRC and records, offsets\n"
-	      "without a gap within and across segments, indexes equal to what Kafka would build "
-	      "from\n"
-	      "the log, no bytes that nothing explains. Safe while the daemon runs: only what is\n"
-	      "durable is looked at.\n"
+	      "Checks a data directory and changes nothing: each batch's CRC and records,\n"
+	      "offsets without a gap within and across segments, indexes equal to what Kafka\n"
+	      "would build from the log, no bytes that nothing explains. Safe while the daemon\n"
+	      "runs: only what is durable is looked at.\n"
 	      "\n"
-	      "Each finding is a line FILE:POSITION: WHAT; the last line is the sum.\n"
+	      "Each finding is a line FILE:POSITION: WHAT, with `note:` before WHAT where it\n"
+	      "is harmless; the last line is the sum.\n"
 	      "\n"
-	      "      --help  print this\n"
+	      "  -h, --help  print this\n"
 	      "\n"
-	      "Exit status: 0 no damage; 1 damage; 2 DATA cannot be read, or wrong command line.\n",
+	      "Exit status: 0 no damage; 1 damage; 2 DATA cannot be read, or wrong command\n"
+	      "line.\n",
 		stdout);
 }
 

@@ -7,7 +7,7 @@
  * Base offset and epoch lie outside the CRC: the writer patches them into a sealed batch.
  * Encoder: records are laid down in wire form in a 64 KiB staging area; each time it is full it is
  * compressed as one independent block of the LZ4 frame under construction, so the longest pause of
- * the caller is one block. */
+ * the caller is one block (two, for a record as long as a block). */
 #ifndef PST_BATCH_H
 #define PST_BATCH_H
 
