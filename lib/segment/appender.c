@@ -62,6 +62,18 @@ free_appender(struct pst_appender *app)
 	free(app);
 }
 
+/* Whether files of this filesystem can be written past the page cache. */
+static bool
+has_direct(const struct pst_datadir *dir)
+{
+	int file = dir->disk->ops->open(
+		dir->disk, dir->fd, PST_DURABLE_NAME, PST_DISK_WRITE | PST_DISK_DIRECT);
+	if (file < 0)
+		return false;
+	dir->disk->ops->close(dir->disk, file);
+	return true;
+}
+
 int
 pst_appender_create(
 	const struct pst_appender_config *config, struct pst_appender **out, struct pst_diag *diag)
@@ -75,7 +87,7 @@ pst_appender_create(
 	app->flush_bytes = config->flush_bytes;
 	app->flush_age_ns = config->flush_age_ns;
 	app->piece_cnt = config->piece_cnt ? config->piece_cnt : PST_PIECE_CNT;
-	app->stats.direct = true;
+	app->stats.direct = has_direct(dir);
 	app->number = atomic_load_explicit(&dir->appender_cnt, memory_order_relaxed);
 	if (app->piece_cnt < 2 || app->number >= PST_APPENDERS_MAX) {
 		free_appender(app);

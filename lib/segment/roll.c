@@ -94,12 +94,8 @@ pst_segment_open_log(struct pst_log *log, int64_t base_offset, unsigned flags)
 	struct pst_disk *disk = log->app->disk;
 	char name[PST_SEGMENT_NAME_BYTES];
 	pst_segment_name(name, base_offset, PST_SEGMENT_LOG);
-	int file = disk->ops->open(disk, log->dir, name, flags | PST_DISK_WRITE | PST_DISK_DIRECT);
-	if (file == -EINVAL || file == -EOPNOTSUPP) {
-		log->app->stats.direct = false;
-		file = disk->ops->open(disk, log->dir, name, flags | PST_DISK_WRITE);
-	}
-	return file;
+	unsigned direct = log->app->stats.direct ? PST_DISK_DIRECT : 0;
+	return disk->ops->open(disk, log->dir, name, flags | PST_DISK_WRITE | direct);
 }
 
 /* Makes the files of an empty segment; their names are not synced. 0 or -errno. */

@@ -152,9 +152,11 @@ fix_append(struct fix *f)
 void
 fix_rest(struct fix *f)
 {
+	unsigned polls = 0;
 	do {
 		pst_appender_flush(f->app);
 		fix_poll(f);
+		cr_assert_lt(++polls, 50000000, "it never comes to rest");
 	} while (!pst_appender_idle(f->app));
 }
 
