@@ -131,6 +131,8 @@ pst_pipeline_snapshot(struct pst_pipeline *p, struct pst_snapshot *out)
 	if (fake.snapshot_rc != 0)
 		return fake.snapshot_rc;
 	fake.snapshot_cnt++;
+	if (fake.snapshot_slow)
+		usleep(2000);
 	pst_book_clear(book);
 	for (uint32_t i = 0; i < pst_book_cell_cnt(&book->shape); i++) {
 		uint32_t queue = i / book->shape.listener_cnt;
@@ -161,10 +163,18 @@ fake_session_id(uint32_t idx, uint8_t id[PST_MOLD_SESSION_LEN])
 int
 pst_pipeline_sessions(struct pst_pipeline *p, uint32_t first, struct pst_pipeline_page *out)
 {
+	static uint32_t begun_cnt;
+
+	if (fake.sessions_begin > 0) {
+		fake.sessions_begin--;
+		begun_cnt++;
+	}
 	out->first = first;
-	out->total = fake.session_cnt;
+	out->total = fake.session_cnt + begun_cnt;
 	out->cnt = 0;
-	for (uint32_t i = first; i < fake.session_cnt && out->cnt < PST_SESSION_PAGE; i++) {
+	for (uint32_t at = first; at < out->total && out->cnt < PST_SESSION_PAGE; at++) {
+		/* Those that have begun meanwhile have the highest numbers. */
+		uint32_t i = at < begun_cnt ? out->total - 1 - at : at - begun_cnt;
 		struct pst_session_row *row = &out->rows[out->cnt++];
 		memset(row, 0, sizeof(*row));
 		fill_words(&row->info.joined_at,
@@ -188,6 +198,8 @@ fake_rule_name(uint32_t idx, char name[64])
 	memset(name, 0, 64);
 	if (fake.widest)
 		memset(name, 0xff, 63);
+	else if (idx >= 500)
+		snprintf(name, 64, "r%u", idx);
 	else
 		/* UTF-8, quotes, a percent sign, a line end, an escape sequence */
 		snprintf(name, 64, "rule %u \xc3\xa4 \"%%41\" \\ \n\x1b[2J", idx);
@@ -268,7 +280,7 @@ pst_ports_xstats(const struct pst_ports *ports, uint16_t port_idx,
 {
 	for (uint32_t i = 0; i < fake.xstat_cnt; i++) {
 		char name[96];
-		snprintf(name, sizeof(name), fake.widest ? "%094u" : "rx.q%u-good bytes", i);
+		snprintf(name, sizeof(name), fake.widest ? "%094u" : "rx.%u", i);
 		visit(arg, name, count(port_idx * 10000u + i));
 	}
 }

@@ -14,9 +14,11 @@ struct fake {
 	uint32_t generation_steps; /* so many calls of pst_pipeline_rules see another generation */
 	uint32_t session_cnt;
 	uint32_t session_range_cnt;
-	uint32_t xstat_cnt; /* of each port */
+	uint32_t sessions_begin; /* so many calls find one more session before all others */
+	uint32_t xstat_cnt;      /* of each port */
 	int snapshot_rc;
 	uint32_t snapshot_cnt; /* taken; each adds one to every counter of the books */
+	bool snapshot_slow;    /* takes a while */
 	bool sparse;           /* books: only cells of even queue and listener have counts */
 	bool widest;           /* every number and text as long as it can be */
 	bool reload_fails;

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "telemetry/commands.h"
@@ -29,9 +28,7 @@ args_parse(struct pst_request *request, const char *params, unsigned args_max)
 			return false;
 		errno = 0;
 		request->args[i] = strtoull(at, &end, 10);
-		if (errno != 0 || (*end != ',' && *end != '\0'))
-			return false;
-		if (*end == ',' && end[1] == '\0')
+		if (errno != 0 || (*end == ',' && end[1] == '\0'))
 			return false;
 		at = *end == ',' ? end + 1 : end;
 	}
@@ -157,15 +154,13 @@ pst_telemetry_register(struct pst_pipeline *pipeline)
 	int rc = 0;
 
 	PST_ASSERT(pst_telemetry_strtok_linked);
-	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-		return -errno;
 	pthread_rwlock_wrlock(&telemetry.lock);
+	PST_ASSERT(!telemetry.pipeline);
 	if (!telemetry.commands_known)
 		rc = commands_register();
 	if (rc == 0) {
 		telemetry.commands_known = true;
 		telemetry.pipeline = pipeline;
-		pst_snapshots_fini();
 	}
 	pthread_rwlock_unlock(&telemetry.lock);
 	return rc;

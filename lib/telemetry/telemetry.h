@@ -10,10 +10,8 @@
 
 /* Answers for this pipeline from now on. May be called before or after rte_eal_init, which starts
  * the socket, and again after pst_telemetry_unregister. Control thread, once the lcores run (a
- * command that asks them waits for them).
- *
- * SIGPIPE is ignored in the whole process from now on: a client that leaves in mid-answer would
- * end the daemon else. Returns 0 or -errno. */
+ * command that asks them waits for them). The process should ignore SIGPIPE: clients leave in
+ * mid-answer. Returns 0 or -errno. */
 int pst_telemetry_register(struct pst_pipeline *pipeline);
 
 /* Waits for commands under way; from now on each answers {"error": ...}. Before anything of the
