@@ -247,6 +247,8 @@ stop_pipeline(struct daemon *d)
 	struct pst_snapshot last;
 	int status = EXIT_SUCCESS;
 
+	/* Its threads live on: none may find lcores that have ended. */
+	pst_telemetry_unregister();
 	if (!pst_pipeline_stop(&d->pipeline, STOP_LIMIT_NS)) {
 		pst_error("not everything could be drained within %u s",
 			(unsigned)(STOP_LIMIT_NS / 1000000000));
