@@ -2,10 +2,10 @@
 
 #include "segment/recovery.h"
 
-/* Brings one index file to its image. 1: it had to be written. */
+/* Brings one index file to its image, which longer may begin with. 1: it had to be written. */
 static int
 restore(struct pst_recover *r, int64_t base, enum pst_segment_file kind,
-	const struct pst_image *image)
+	const struct pst_image *image, const struct pst_image *longer)
 {
 	struct pst_disk *disk = r->disk;
 	char name[PST_SEGMENT_NAME_BYTES];
@@ -14,6 +14,8 @@ restore(struct pst_recover *r, int64_t base, enum pst_segment_file kind,
 	if (file < 0)
 		return file;
 	int rc = pst_image_compare(disk, file, image, false);
+	if (rc == 0)
+		rc = pst_image_compare(disk, file, longer, false);
 	if (rc == 0) {
 		rc = disk->ops->truncate(disk, file, 0);
 		if (rc == 0 && image->len > 0)
@@ -38,15 +40,18 @@ pst_recover_indexes(struct pst_recover *r, struct pst_found_segment *segment, bo
 {
 	struct pst_index_state state = r->seg.index;
 	struct pst_time_entry last;
-	size_t time_len = r->seg.time_image.len;
-	if (final && pst_index_end(&state, &last) &&
+	struct pst_image image = r->seg.time_image;
+	if (pst_index_end(&state, &last) &&
 		pst_image_add(&r->seg.time_image, &last, sizeof(last)) < 0)
 		return -ENOMEM;
-	int rc = restore(r, segment->base_offset, PST_SEGMENT_INDEX, &r->seg.index_image);
+	struct pst_image longer = r->seg.time_image;
+	r->seg.time_image.len = image.len;
+	image.data = longer.data;
+	int rc = restore(r, segment->base_offset, PST_SEGMENT_INDEX, &r->seg.index_image,
+		&r->seg.index_image);
 	int rc2 = rc < 0 ? rc
 			 : restore(r, segment->base_offset, PST_SEGMENT_TIMEINDEX,
-				   &r->seg.time_image);
-	r->seg.time_image.len = time_len;
+				   final ? &longer : &image, &longer);
 	if (rc2 < 0)
 		return rc2;
 	r->report->index_rebuilt_cnt += (uint32_t)(rc + rc2);
