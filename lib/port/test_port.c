@@ -1,0 +1,245 @@
+/* What needs no device: arguments for EAL, names, kernel texts, locks. The rest is in test/port. */
+#include <criterion/criterion.h>
+#include <linux/if_xdp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "port/link.h"
+#include "port/ports.h"
+
+#define ARGS_MAX 16
+
+static struct pst_ports *
+create(struct pst_profile *profile, struct pst_profile_port *ports, uint16_t port_cnt)
+{
+	struct pst_ports *out = NULL;
+	struct pst_diag diag;
+	profile->ports = ports;
+	profile->port_cnt = port_cnt;
+	cr_assert_eq(pst_ports_create(profile, &out, &diag), 0, "%s", diag.text);
+	return out;
+}
+
+static const char *
+refusal(struct pst_profile_port *ports, uint16_t port_cnt)
+{
+	static struct pst_diag diag;
+	struct pst_profile profile = {.ports = ports, .port_cnt = port_cnt};
+	struct pst_ports *out = NULL;
+	cr_assert_eq(pst_ports_create(&profile, &out, &diag), -1);
+	cr_assert_null(out);
+	return diag.text;
+}
+
+Test(eal_args, one_af_xdp_device_per_queue)
+{
+	struct pst_profile profile = {0};
+	struct pst_profile_port port = {
+		.name = "wire", .kind = PST_PORT_AF_XDP, .device = "lo", .queue_cnt = 2};
+	const char *args[ARGS_MAX];
+
+	/* The lock is not the question here, and needs a place to write. */
+	struct pst_ports ports = {.profile = &profile};
+	struct pst_diag diag;
+	profile.ports = &port;
+	profile.port_cnt = 1;
+	cr_assert_eq(pst_port_make_eal_args(&ports, &diag), 0);
+	cr_assert_eq(pst_ports_eal_args(&ports, args, ARGS_MAX), 3);
+	cr_assert_str_eq(args[0], "--vdev=net_af_xdp_wire_0,iface=lo,start_queue=0,queue_count=1,"
+				  "busy_budget=0");
+	cr_assert_str_eq(args[1], "--vdev=net_af_xdp_wire_1,iface=lo,start_queue=1,queue_count=1,"
+				  "busy_budget=0");
+	cr_assert_str_eq(args[2], "--no-pci");
+	cr_assert_eq(pst_ports_eal_args(&ports, args, 2), 2, "never beyond cap");
+	free(ports.eal_args);
+}
+
+Test(eal_args, pci_and_vdevs_as_the_profile_says)
+{
+	struct pst_profile profile = {0};
+	struct pst_profile_port ports[] = {
+		{.name = "a", .kind = PST_PORT_PCI, .device = "3b:00.1,x=1", .queue_cnt = 4},
+		{.name = "b",
+			.kind = PST_PORT_VDEV,
+			.device = "net_pcap0,rx_pcap=x",
+			.queue_cnt = 1},
+	};
+	char name[RTE_ETH_NAME_MAX_LEN];
+	const char *args[ARGS_MAX];
+	struct pst_ports *out = create(&profile, ports, 2);
+
+	cr_assert_eq(pst_ports_eal_args(out, args, ARGS_MAX), 2);
+	cr_assert_str_eq(args[0], "--allow=3b:00.1,x=1");
+	cr_assert_str_eq(args[1], "--vdev=net_pcap0,rx_pcap=x");
+	pst_port_ethdev_name(&ports[0], 3, name);
+	cr_assert_str_eq(name, "0000:3b:00.1", "as EAL names it");
+	pst_port_ethdev_name(&ports[1], 0, name);
+	cr_assert_str_eq(name, "net_pcap0");
+	pst_ports_destroy(out);
+}
+
+Test(eal_args, refuses_what_cannot_be_a_device)
+{
+	char longest[PST_PORT_ARG_LEN + 1], long_name[80];
+	struct pst_profile_port port = {.name = "a", .kind = PST_PORT_VDEV, .queue_cnt = 1};
+
+	port.device = "net_af_xdp0,iface=lo";
+	cr_assert(strstr(refusal(&port, 1), "neither steering nor kernel path"));
+	port.device = ",x=1";
+	cr_assert(strstr(refusal(&port, 1), "no device name"));
+	memset(longest, 'x', sizeof(longest));
+	longest[8] = ',';
+	longest[sizeof(longest) - 1] = '\0';
+	port.device = longest;
+	cr_assert(strstr(refusal(&port, 1), "more than"));
+	memset(long_name, 'n', sizeof(long_name));
+	long_name[sizeof(long_name) - 1] = '\0';
+	port.device = long_name;
+	cr_assert(strstr(refusal(&port, 1), "no device name"));
+	port.kind = PST_PORT_PCI;
+	port.device = "eth0";
+	cr_assert(strstr(refusal(&port, 1), "not a PCI address"));
+}
+
+Test(ports, refuses_interfaces_that_are_missing)
+{
+	struct pst_profile_port port = {
+		.name = "a", .kind = PST_PORT_AF_XDP, .device = "no-such-if0", .queue_cnt = 1};
+	cr_assert(strstr(refusal(&port, 1), "no interface no-such-if0"));
+}
+
+/* ---- lock ---- */
+
+static void
+private_runtime(char *directory)
+{
+	/* Root's locks are the host's: not a unit test's place. */
+	if (geteuid() == 0)
+		cr_assert_eq(seteuid(65534), 0);
+	strcpy(directory, "/tmp/pst_port_lockXXXXXX");
+	cr_assert(mkdtemp(directory));
+	setenv("RUNTIME_DIRECTORY", directory, 1);
+}
+
+static struct port
+port_on(const struct pst_profile_port *profile, unsigned ifindex)
+{
+	return (struct port){.profile = profile, .ifindex = ifindex, .lock_fd = -1};
+}
+
+Test(lock, excludes_a_second_process_until_the_first_ends)
+{
+	struct pst_profile_port profile = {.name = "a", .device = "if7"};
+	char directory[64], pid[32], path[96];
+	struct port first = port_on(&profile, 7), other = port_on(&profile, 8), again;
+	struct pst_diag diag;
+	int status;
+
+	private_runtime(directory);
+	cr_assert_eq(pst_port_lock(&first, &diag), 0, "%s", diag.text);
+	cr_assert_eq(pst_port_lock(&other, &diag), 0, "another interface: %s", diag.text);
+	pid_t child = fork();
+	if (child == 0) {
+		again = port_on(&profile, 7);
+		snprintf(pid, sizeof(pid), "process %d ", (int)getppid());
+		_exit(pst_port_lock(&again, &diag) == -1 && strstr(diag.text, "if7") &&
+					strstr(diag.text, pid)
+				? 0
+				: 1);
+	}
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert_eq(status, 0, "the second process was not refused as it should be");
+	pst_port_unlock(&first);
+	again = port_on(&profile, 7);
+	cr_assert_eq(pst_port_lock(&again, &diag), 0, "%s", diag.text);
+	pst_port_unlock(&again);
+	pst_port_unlock(&other);
+	snprintf(path, sizeof(path), "%s/penstock", directory);
+	cr_assert_eq(rmdir(path), 0, "locks leave no files");
+	cr_assert_eq(rmdir(directory), 0);
+}
+
+/* A killed holder leaves its file, not its lock; nor is another's file followed. */
+Test(lock, a_left_over_file_is_no_lock)
+{
+	struct pst_profile_port profile = {.name = "a", .device = "if7"};
+	struct port port = port_on(&profile, 7);
+	char directory[64], path[96];
+	struct pst_diag diag;
+	int status;
+
+	private_runtime(directory);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(pst_port_lock(&port, &diag) == 0 ? 0 : 1);
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert_eq(status, 0);
+	cr_assert_eq(pst_port_lock(&port, &diag), 0, "%s", diag.text);
+	pst_port_unlock(&port);
+	cr_assert_eq(symlink("/etc/passwd", port.lock_path), 0);
+	cr_assert_eq(pst_port_lock(&port, &diag), -1);
+	unlink(port.lock_path);
+	snprintf(path, sizeof(path), "%s/penstock", directory);
+	rmdir(path);
+	rmdir(directory);
+}
+
+/* ---- what the kernel says ---- */
+
+Test(link, dropped_column)
+{
+	const char *text =
+		"Inter-|   Receive                          |  Transmit\n"
+		" face |bytes    packets errs drop fifo frame compressed multicast|bytes\n"
+		"    lo: 2776770   11307    0    5    0     0          0         0  277\n"
+		"  eth0:1228 273 0 18446744073709551615 0 0 0 0 77 5 0 0\n"
+		" eth01: 1 2 3 4 5 6 7 8\n";
+	cr_expect_eq(pst_link_rx_dropped_in(text, "lo"), 5);
+	cr_expect_eq(pst_link_rx_dropped_in(text, "eth0"), UINT64_MAX);
+	cr_expect_eq(pst_link_rx_dropped_in(text, "eth01"), 4);
+	cr_expect_eq(pst_link_rx_dropped_in(text, "eth"), 0);
+	cr_expect_eq(pst_link_rx_dropped_in("lo: 1 2", "lo"), 0);
+	cr_expect_eq(pst_link_rx_dropped_in("", "lo"), 0);
+}
+
+Test(link, loopback_as_it_is)
+{
+	struct pst_link link;
+	bool fixed = false;
+	cr_assert_eq(pst_link_read("lo", &link), 0);
+	cr_assert(link.is_loopback);
+	cr_assert_gt(link.mtu, 0);
+	/* Loopback's checksumming cannot be switched off: an offload whose state is known. */
+	cr_assert(pst_link_feature_on("lo", "tx-checksum-ip-generic", &fixed));
+	cr_assert(fixed);
+	cr_assert_not(pst_link_feature_on("lo", "no-such-offload", &fixed));
+	cr_assert_lt(pst_link_read("no-such-if0", &link), 0);
+}
+
+Test(xsk, finds_the_new_socket)
+{
+	struct pst_xsk_fds before, now;
+	int old = socket(AF_XDP, SOCK_RAW, 0);
+	if (old < 0)
+		cr_skip_test("AF_XDP sockets need CAP_NET_RAW");
+	pst_xsk_fds_find(&before);
+	cr_assert_eq(before.cnt, 1);
+	cr_assert_eq(pst_xsk_fds_new(&before, &before), -1);
+	int udp = socket(AF_INET, SOCK_DGRAM, 0);
+	int new = socket(AF_XDP, SOCK_RAW, 0);
+	pst_xsk_fds_find(&now);
+	cr_assert_eq(now.cnt, 2);
+	cr_assert_eq(pst_xsk_fds_new(&before, &now), new);
+	struct pst_port_stats stats = {0};
+	pst_xsk_statistics_add(udp, &stats);
+	cr_assert_not(stats.has_xdp);
+	pst_xsk_statistics_add(new, &stats);
+	cr_assert(stats.has_xdp);
+	close(old);
+	close(udp);
+	close(new);
+}
