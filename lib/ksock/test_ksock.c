@@ -108,6 +108,31 @@ Test(ksock, receives_whole_datagrams_with_their_source)
 	pst_ksock_close(ksock);
 }
 
+Test(ksock, datagrams_of_one_burst_lie_apart)
+{
+	const char *const addrs[] = {"127.0.0.1"};
+	uint16_t port = free_port();
+	struct pst_ksock_msg msgs[PST_KSOCK_BURST];
+	static uint8_t big[20000];
+	struct pst_ksock *ksock;
+	struct pst_diag diag;
+	struct made m;
+
+	make(&m, PST_PORT_AF_XDP, 1, addrs, &port);
+	cr_assert_eq(pst_ksock_open(&m.profile, &ksock, &diag), 0, "%s", diag.text);
+	for (int i = 0; i < 3; i++) {
+		memset(big, 'a' + i, sizeof(big));
+		send_to(port, big, sizeof(big));
+	}
+	cr_assert_eq(pst_ksock_recv(ksock, msgs), 3);
+	for (int i = 0; i < 3; i++) {
+		memset(big, 'a' + i, sizeof(big));
+		cr_assert_eq(msgs[i].payload_len, sizeof(big));
+		cr_assert_eq(memcmp(msgs[i].payload, big, sizeof(big)), 0);
+	}
+	pst_ksock_close(ksock);
+}
+
 /* A flooded socket leaves the others their share of each burst, and nothing is lost on the way. */
 Test(ksock, takes_turns)
 {

@@ -34,6 +34,10 @@ _Static_assert(
 			PST_PLAN_MBUF_BYTES,
 	"the profile's memory plan covers an object of either kind");
 
+_Static_assert(AF_XDP_DATA_ROOM - RTE_PKTMBUF_HEADROOM - AF_XDP_XDP_HEADROOM ==
+		       PST_PORT_AF_XDP_FRAME_BYTES_MAX,
+	"what is left of the data room is the frame");
+
 static int
 no_pool(const char *port_name, uint32_t mbuf_cnt, uint64_t bytes, struct pst_diag *diag)
 {

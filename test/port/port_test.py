@@ -50,7 +50,7 @@ def split_at(paths, ipv4_max, ipv6_max):
 def lo_every_size_once(net):
     ours = net.namespace()
     sink = Sink(net, ours, "af_xdp", "lo", f"127.0.0.1/{PORT}", f"::1/{PORT}").ready()
-    assert "generic" in sink.text(), sink.text()
+    assert f"generic mode, frames up to {FRAME_MAX} bytes" in sink.text(), sink.text()
     split_at(all_sizes(net, sink, ours, "127.0.0.1", "::1"), FRAME_MAX - 42, FRAME_MAX - 62)
     stats = sink.stop()
     assert stats["redirected"] == stats["rx_packets"] == sum(1 for g in sink.got if g[0] == "port")
@@ -394,6 +394,20 @@ def stop_drains_both_paths(net):
     os.kill(pid, signal.SIGCONT)
     sink.stop()
     traffic.compare(sink)
+
+
+def steering_off_leaves_it_to_the_kernel(net):
+    ours, theirs = net.veth()
+    sink = Sink(net, ours, "af_xdp", "in", f"10.7.0.1/{PORT}").ready()
+    traffic, sock = Traffic(), net.socket(theirs, *UDP4)
+    traffic.send(sock, "10.7.0.1", PORT, [100] * 50)
+    sink.process.send_signal(signal.SIGUSR2)
+    wait_until("steering is off", lambda: sink.said("off"))
+    assert not net.has_xdp(ours, "in")
+    traffic.send(sock, "10.7.0.1", PORT, [101] * 50)
+    traffic.arrived(sink)
+    assert {(path, size) for path, _, size, *_ in sink.got} == {("port", 100), ("kernel", 101)}
+    assert sink.stop()["redirected"] == 50
 
 
 def address_in_use_names_the_holder(net):

@@ -13,7 +13,8 @@
  *   bad VERDICT                             a frame that lib/frame refused
  *   stats {JSON}                            on SIGUSR1 and at the end
  *   done home|missing                       after SIGTERM
- */
+ *
+ * SIGUSR2 takes the steering off. */
 #include <inttypes.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
@@ -30,13 +31,15 @@
 
 #define BURST 32
 
-static volatile sig_atomic_t stop_asked, stats_asked;
+static volatile sig_atomic_t stop_asked, stats_asked, off_asked;
 
 static void
 on_signal(int sig)
 {
 	if (sig == SIGUSR1)
 		stats_asked = 1;
+	else if (sig == SIGUSR2)
+		off_asked = 1;
 	else
 		stop_asked = 1;
 }
@@ -201,6 +204,11 @@ run(const struct pst_profile *profile, struct pst_ports *ports, struct pst_ksock
 			stats_asked = 0;
 			print_stats(ports, ksock);
 		}
+		if (off_asked) {
+			off_asked = 0;
+			pst_ports_steer_off(ports);
+			printf("off\n");
+		}
 		if (poll_all(profile, ports, ksock) == 0)
 			usleep(200);
 	}
@@ -255,6 +263,7 @@ main(int argc, char **argv)
 	}
 	signal(SIGTERM, on_signal);
 	signal(SIGUSR1, on_signal);
+	signal(SIGUSR2, on_signal);
 	if (pst_ports_create(&profile, &ports, &diag) != 0)
 		return failed(&diag);
 	if (print_findings(ports) && !getenv("SINK_DESPITE")) {
