@@ -61,28 +61,28 @@ pst_link_read(const char *ifname, struct pst_link *out)
 static int
 feature_index(const char *ifname, const char *feature, uint32_t *cnt)
 {
-	struct {
+	/* The structure ends in an array of as many counts as sets were asked for: one. */
+	union {
 		struct ethtool_sset_info info;
-		uint32_t cnt;
+		uint8_t room[sizeof(struct ethtool_sset_info) + sizeof(uint32_t)];
 	} sset = {.info = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = UINT64_C(1) << ETH_SS_FEATURES}};
 	int idx = -1;
 
 	if (link_ethtool(ifname, &sset) != 0 || sset.info.sset_mask == 0)
 		return -1;
-	struct ethtool_gstrings *names = calloc(
-		1, sizeof(*names) + (size_t)sset.cnt * ETH_GSTRING_LEN);
+	*cnt = sset.info.data[0];
+	struct ethtool_gstrings *names = calloc(1, sizeof(*names) + (size_t)*cnt * ETH_GSTRING_LEN);
 	if (!names)
 		return -1;
 	names->cmd = ETHTOOL_GSTRINGS;
 	names->string_set = ETH_SS_FEATURES;
-	names->len = sset.cnt;
+	names->len = *cnt;
 	if (link_ethtool(ifname, names) == 0)
 		for (uint32_t i = 0; i < names->len; i++)
 			if (strncmp((const char *)names->data + (size_t)i * ETH_GSTRING_LEN,
 				    feature, ETH_GSTRING_LEN) == 0)
 				idx = (int)i;
 	free(names);
-	*cnt = sset.cnt;
 	return idx;
 }
 

@@ -29,7 +29,7 @@ runtime_directory(void)
 
 /* Interface numbers belong to a network namespace: its inode tells them apart. */
 static int
-lock_path(struct port *port, struct pst_diag *diag)
+lock_path(struct port *port, const char *runtime, struct pst_diag *diag)
 {
 	char dir[sizeof(port->lock_path) - 48];
 	struct stat ns;
@@ -37,9 +37,9 @@ lock_path(struct port *port, struct pst_diag *diag)
 	if (stat("/proc/self/ns/net", &ns) != 0)
 		return pst_diag_set(diag, NULL, 0, NULL, "mount /proc", "/proc/self/ns/net: %s",
 			strerror(errno));
-	int len = snprintf(dir, sizeof(dir), "%s/penstock", runtime_directory());
+	int len = snprintf(dir, sizeof(dir), "%s/penstock", runtime);
 	if ((size_t)len >= sizeof(dir))
-		return pst_diag_set(diag, NULL, 0, NULL, NULL, "%s: too long", runtime_directory());
+		return pst_diag_set(diag, NULL, 0, NULL, NULL, "%s: too long", runtime);
 	if (mkdir(dir, 0755) != 0 && errno != EEXIST)
 		return pst_diag_set(diag, NULL, 0, NULL,
 			"set RUNTIME_DIRECTORY to a place we may write", "%s: %s", dir,
@@ -86,9 +86,15 @@ refused(int fd, const struct port *port, struct pst_diag *diag)
 int
 pst_port_lock(struct port *port, struct pst_diag *diag)
 {
+	return pst_port_lock_in(port, runtime_directory(), diag);
+}
+
+int
+pst_port_lock_in(struct port *port, const char *runtime, struct pst_diag *diag)
+{
 	char pid[16];
 
-	if (lock_path(port, diag) != 0)
+	if (lock_path(port, runtime, diag) != 0)
 		return -1;
 	for (;;) {
 		int fd = open(port->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);

@@ -46,6 +46,8 @@ struct pst_ports {
 
 /* lock.c: takes the lock of port's interface. -1 with *diag: held by another process. */
 int pst_port_lock(struct port *port, struct pst_diag *diag);
+/* The same below another runtime directory than the system's. */
+int pst_port_lock_in(struct port *port, const char *runtime, struct pst_diag *diag);
 void pst_port_unlock(struct port *port);
 
 /* eal_args.c: name of the ethdev that holds a queue, as EAL knows it after probing. */

@@ -117,12 +117,8 @@ Test(ports, refuses_interfaces_that_are_missing)
 static void
 private_runtime(char *directory)
 {
-	/* Root's locks are the host's: not a unit test's place. */
-	if (geteuid() == 0)
-		cr_assert_eq(seteuid(65534), 0);
 	strcpy(directory, "/tmp/pst_port_lockXXXXXX");
 	cr_assert(mkdtemp(directory));
-	setenv("RUNTIME_DIRECTORY", directory, 1);
 }
 
 static struct port
@@ -140,14 +136,15 @@ Test(lock, excludes_a_second_process_until_the_first_ends)
 	int status;
 
 	private_runtime(directory);
-	cr_assert_eq(pst_port_lock(&first, &diag), 0, "%s", diag.text);
-	cr_assert_eq(pst_port_lock(&other, &diag), 0, "another interface: %s", diag.text);
+	cr_assert_eq(pst_port_lock_in(&first, directory, &diag), 0, "%s", diag.text);
+	cr_assert_eq(
+		pst_port_lock_in(&other, directory, &diag), 0, "another interface: %s", diag.text);
 	pid_t child = fork();
 	if (child == 0) {
 		again = port_on(&profile, 7);
 		snprintf(pid, sizeof(pid), "process %d ", (int)getppid());
-		_exit(pst_port_lock(&again, &diag) == -1 && strstr(diag.text, "if7") &&
-					strstr(diag.text, pid)
+		_exit(pst_port_lock_in(&again, directory, &diag) == -1 &&
+					strstr(diag.text, "if7") && strstr(diag.text, pid)
 				? 0
 				: 1);
 	}
@@ -155,7 +152,7 @@ Test(lock, excludes_a_second_process_until_the_first_ends)
 	cr_assert_eq(status, 0, "the second process was not refused as it should be");
 	pst_port_unlock(&first);
 	again = port_on(&profile, 7);
-	cr_assert_eq(pst_port_lock(&again, &diag), 0, "%s", diag.text);
+	cr_assert_eq(pst_port_lock_in(&again, directory, &diag), 0, "%s", diag.text);
 	pst_port_unlock(&again);
 	pst_port_unlock(&other);
 	snprintf(path, sizeof(path), "%s/penstock", directory);
@@ -175,10 +172,10 @@ Test(lock, a_left_over_file_is_no_lock, .timeout = 30)
 	private_runtime(directory);
 	pid_t child = fork();
 	if (child == 0)
-		_exit(pst_port_lock(&port, &diag) == 0 ? 0 : 1);
+		_exit(pst_port_lock_in(&port, directory, &diag) == 0 ? 0 : 1);
 	cr_assert_eq(waitpid(child, &status, 0), child);
 	cr_assert_eq(status, 0);
-	cr_assert_eq(pst_port_lock(&port, &diag), 0, "%s", diag.text);
+	cr_assert_eq(pst_port_lock_in(&port, directory, &diag), 0, "%s", diag.text);
 	pst_port_unlock(&port);
 	char target[80];
 	snprintf(target, sizeof(target), "%s/file", directory);
@@ -186,7 +183,7 @@ Test(lock, a_left_over_file_is_no_lock, .timeout = 30)
 	cr_assert(f);
 	fclose(f);
 	cr_assert_eq(symlink(target, port.lock_path), 0);
-	cr_assert_eq(pst_port_lock(&port, &diag), -1);
+	cr_assert_eq(pst_port_lock_in(&port, directory, &diag), -1);
 	unlink(port.lock_path);
 	unlink(target);
 	snprintf(path, sizeof(path), "%s/penstock", directory);
