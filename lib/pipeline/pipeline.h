@@ -87,7 +87,7 @@ int pst_pipeline_sessions(
  * the rules themselves. strings live in the rows. */
 struct pst_rule_row {
 	uint32_t id;
-	char name[64];
+	char name[101]; /* the longest a rules file may give, whole */
 	enum pst_rules_action action;
 	int32_t priority;
 	char stream[PST_NAME_MAX + 1]; /* of ROUTE */

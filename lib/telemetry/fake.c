@@ -193,16 +193,16 @@ pst_pipeline_sessions(struct pst_pipeline *p, uint32_t first, struct pst_pipelin
 }
 
 void
-fake_rule_name(uint32_t idx, char name[64])
+fake_rule_name(uint32_t idx, char name[FAKE_RULE_NAME])
 {
-	memset(name, 0, 64);
+	memset(name, 0, FAKE_RULE_NAME);
 	if (fake.widest)
-		memset(name, 0xff, 63);
+		memset(name, 0xff, FAKE_RULE_NAME - 1);
 	else if (idx >= 500)
-		snprintf(name, 64, "r%u", idx);
+		snprintf(name, FAKE_RULE_NAME, "r%u", idx);
 	else
 		/* UTF-8, quotes, a percent sign, a line end, an escape sequence */
-		snprintf(name, 64, "rule %u \xc3\xa4 \"%%41\" \\ \n\x1b[2J", idx);
+		snprintf(name, FAKE_RULE_NAME, "rule %u \xc3\xa4 \"%%41\" \\ \n\x1b[2J", idx);
 }
 
 int

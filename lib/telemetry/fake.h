@@ -32,7 +32,8 @@ extern struct fake fake;
 struct pst_pipeline *fake_pipeline(uint16_t queue_cnt, uint16_t listener_cnt, uint16_t stream_cnt);
 
 /* Rule, session names with every kind of byte: what the client must see again. */
-void fake_rule_name(uint32_t idx, char name[64]);
+#define FAKE_RULE_NAME sizeof(((struct pst_rule_row *)0)->name)
+void fake_rule_name(uint32_t idx, char name[FAKE_RULE_NAME]);
 void fake_session_id(uint32_t idx, uint8_t id[PST_MOLD_SESSION_LEN]);
 
 /* Starts EAL with a telemetry socket below a directory of its own; ends the test if it cannot. */

@@ -50,7 +50,7 @@ Test(telemetry, a_thousand_rules_are_complete)
 	cr_assert_eq(json_array_size(items), 1000);
 	for (uint32_t i = 0; i < 1000; i++) {
 		json_t *rule = json_array_get(items, i);
-		char name[64];
+		char name[FAKE_RULE_NAME];
 		fake_rule_name(i, name);
 		cr_assert_eq(json_at(rule, "id"), i + 100);
 		cr_assert_str_eq(text_at(rule, "name"), name);
