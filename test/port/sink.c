@@ -110,7 +110,7 @@ make_profile(struct pst_profile *profile, int argc, char **argv)
 	profile->queue_cnt = port.queue_cnt;
 	for (uint16_t q = 0; q < port.queue_cnt; q++)
 		profile->queues[q].queue_id = q;
-	profile->plan.mbuf_cnt = port.queue_cnt * 4096u;
+	profile->plan.mbuf_cnt = 4096;
 	profile->kernel_rcvbuf_bytes = 16u << 20;
 	profile->listeners = listeners;
 	for (int i = 6; i < argc; i++)
