@@ -146,6 +146,8 @@ pst_uring_close(struct pst_disk_queue *queue)
 			queue->in_flight--;
 		}
 	}
+	/* The ring itself goes a little later: the file shall not wait for that. */
+	io_uring_unregister_files(&queue->ring);
 	io_uring_queue_exit(&queue->ring);
 	free(queue);
 }

@@ -1,0 +1,448 @@
+/* Processes killed at any moment, and disks that are really full. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "segment/test_fixture.h"
+#include "segment/verify.h"
+
+#define ACKED_MAX 400000
+#define KILL_CNT  20
+
+/* What a child says that it got acknowledged; survives it. */
+struct acked {
+	_Atomic uint32_t cnt;
+	_Atomic uint32_t started;
+	struct {
+		int64_t offset;
+		uint32_t number; /* of the batch: its bytes follow from it */
+	} batch[ACKED_MAX];
+};
+
+static void
+sleep_ms(unsigned ms)
+{
+	nanosleep(&(struct timespec){ms / 1000, (long)(ms % 1000) * 1000000}, NULL);
+}
+
+static struct acked *
+shared(void)
+{
+	void *map = mmap(NULL, sizeof(struct acked), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	cr_assert_neq(map, MAP_FAILED);
+	return map;
+}
+
+static uint32_t
+length_of(uint32_t number)
+{
+	return 20 + number * 7919 % 9000;
+}
+
+static struct pst_log_config
+crash_config(void)
+{
+	struct pst_log_config config = fix_log_config();
+	config.segment_bytes_max = 3 * 1024 * 1024;
+	return config;
+}
+
+/* Appends for ever. */
+static void
+child_appends(struct fix *f, struct acked *acked, uint64_t flush_bytes)
+{
+	struct pst_log_config config = crash_config();
+	struct pst_append_done done[64];
+	uint32_t number = 0;
+	fix_open(f, &config);
+	f->app->flush_bytes = flush_bytes;
+	f->app->flush_age_ns = 2000000;
+	for (;;) {
+		uint32_t len = length_of(number);
+		f->taken_cnt = number; /* of which the bytes are made */
+		fix_batch(f, 2, len, 1000 + number);
+		int rc = pst_append(f->app, f->log_idx, f->batch, f->batch_bytes,
+			(void *)(uintptr_t)number, f->now_ns);
+		number += rc == 0;
+		f->now_ns += 10000;
+		unsigned n = pst_appender_poll(f->app, f->now_ns, done, 64);
+		for (unsigned i = 0; i < n; i++) {
+			uint32_t c = atomic_load(&acked->cnt);
+			if (done[i].status != PST_APPEND_DURABLE || c == ACKED_MAX)
+				_exit(1);
+			acked->batch[c].offset = done[i].base_offset;
+			acked->batch[c].number = (uint32_t)(uintptr_t)done[i].cookie;
+			atomic_store(&acked->cnt, c + 1);
+		}
+		atomic_store(&acked->started, 1);
+	}
+}
+
+static pid_t
+start_child(struct fix *f, struct acked *acked, uint64_t flush_bytes)
+{
+	atomic_store(&acked->cnt, 0);
+	atomic_store(&acked->started, 0);
+	pid_t child = fork();
+	cr_assert_geq(child, 0);
+	if (child == 0)
+		child_appends(f, acked, flush_bytes);
+	while (!atomic_load(&acked->started)) {
+		int status;
+		cr_assert_eq(waitpid(child, &status, WNOHANG), 0, "the child has ended");
+		sleep_ms(1);
+	}
+	return child;
+}
+
+static void
+kill_child(pid_t child)
+{
+	int status;
+	kill(child, SIGKILL);
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert(WIFSIGNALED(status), "the child ended by itself: %d", status);
+}
+
+static void
+expect_acked(struct fix *f, const struct acked *acked, uint32_t from, const char *what)
+{
+	struct pst_reader *reader;
+	struct pst_batch_record record;
+	struct pst_diag diag;
+	cr_assert_eq(pst_reader_open(f->path, "t", 0, &reader, &diag), 0);
+	uint32_t cnt = atomic_load(&acked->cnt);
+	for (uint32_t i = from; i < cnt; i++) {
+		if (i == from || acked->batch[i].offset != acked->batch[i - 1].offset + 2)
+			pst_reader_seek(reader, acked->batch[i].offset);
+		for (int r = 0; r < 2; r++) {
+			cr_assert_eq(pst_reader_next(reader, &record, &diag), PST_READ_RECORD,
+				"%s: offset %ld: %s", what, (long)acked->batch[i].offset,
+				diag.text);
+			cr_assert_eq(record.offset, acked->batch[i].offset + r, "%s", what);
+			cr_assert_eq(
+				record.value_len, length_of(acked->batch[i].number), "%s", what);
+			cr_assert_eq(record.value[record.value_len - 1],
+				'a' + ((int)acked->batch[i].number + r) % 26, "%s", what);
+		}
+	}
+	pst_reader_close(reader);
+}
+
+static void
+expect_no_findings(const struct fix *f, const char *what)
+{
+	struct pst_verify_totals totals;
+	char *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	cr_assert_eq(pst_verify(f->path, out, &totals), 0);
+	fclose(out);
+	cr_assert_eq(totals.finding_cnt, 0, "%s: %s", what, text);
+	free(text);
+}
+
+Test(crash, killed_again_and_again)
+{
+	struct fix *f = fix_new(false);
+	struct acked *acked = shared();
+	struct pst_log_config config = crash_config();
+	unsigned seed = 12345;
+	for (int i = 0; i < KILL_CNT; i++) {
+		char what[32];
+		snprintf(what, sizeof(what), "kill %d", i);
+		pid_t child = start_child(f, acked, i % 2 ? 20000 : 4000000);
+		sleep_ms((unsigned)rand_r(&seed) % 60);
+		kill_child(child);
+		/* A reader without a daemon sees no less than what was acknowledged. */
+		expect_acked(f, acked, 0, what);
+		expect_no_findings(f, what);
+		fix_open(f, &config);
+		expect_acked(f, acked, 0, what);
+		cr_assert_eq(fix_close(f), 0);
+		expect_no_findings(f, what);
+	}
+	cr_assert_gt(atomic_load(&acked->cnt), 0);
+	munmap(acked, sizeof(*acked));
+	fix_free(f);
+}
+
+/* Sum over all .log files' bytes, that changes when a write lands. */
+static uint64_t
+fingerprint(struct fix *f)
+{
+	uint64_t sum = 0;
+	char *names = fix_names(f), *save = NULL;
+	for (char *n = strtok_r(names, " ", &save); n; n = strtok_r(NULL, " ", &save)) {
+		size_t len;
+		uint8_t *data = fix_file(f, n, &len);
+		sum = sum * 31 + pst_batch_crc32c((uint32_t)len, data, len);
+		free(data);
+	}
+	free(names);
+	return sum;
+}
+
+/* Writes of the killed process are in flight: who gets the lock must not see them land. */
+Test(crash, no_late_write_after_the_lock)
+{
+	struct fix *f = fix_new(false);
+	struct acked *acked = shared();
+	for (int i = 0; i < 5; i++) {
+		struct pst_datadir *dir;
+		struct pst_diag diag;
+		pid_t child = start_child(f, acked, 64 * 1024 * 1024);
+		sleep_ms(20 + 7 * (unsigned)i);
+		kill_child(child);
+		cr_assert_eq(pst_datadir_open(f->path, &dir, &diag), 0, "%s", diag.text);
+		uint64_t first = fingerprint(f);
+		sleep_ms(100);
+		cr_assert_eq(fingerprint(f), first, "a write landed after the lock was taken");
+		pst_datadir_close(dir);
+	}
+	munmap(acked, sizeof(*acked));
+	fix_free(f);
+}
+
+/* A reader sees only what is durable, in order, while the log is written, rolled and retired. */
+struct follower {
+	char path[128];
+	_Atomic bool stop;
+	_Atomic int64_t durable; /* acknowledged so far, from the writing thread */
+	int64_t read_cnt, jumps;
+	const char *wrong;
+};
+
+static void *
+follow(void *arg)
+{
+	struct follower *w = arg;
+	struct pst_reader *reader;
+	struct pst_batch_record record;
+	struct pst_diag diag;
+	int64_t next = 0;
+	if (pst_reader_open(w->path, "t", 0, &reader, &diag) < 0) {
+		w->wrong = "cannot open";
+		return NULL;
+	}
+	while (!w->wrong) {
+		bool last = atomic_load(&w->stop);
+		enum pst_read_result r = pst_reader_next(reader, &record, &diag);
+		if (r == PST_READ_END) {
+			if (last)
+				break;
+			sleep_ms(1);
+			continue;
+		}
+		if (r == PST_READ_DAMAGE) {
+			fprintf(stderr, "%s: %s\n", diag.file, diag.text);
+			w->wrong = "damage";
+		} else if (record.offset < next) {
+			w->wrong = "an offset came twice";
+		} else if (record.value[0] != 'a' + (record.offset / 2 + record.offset % 2) % 26) {
+			w->wrong = "wrong bytes";
+		}
+		w->jumps += record.offset != next;
+		next = record.offset + 1;
+		w->read_cnt++;
+		if (w->read_cnt % 500 == 0)
+			sleep_ms(1); /* so that retention overtakes it now and then */
+	}
+	if (!w->wrong && next != atomic_load(&w->durable))
+		w->wrong = "the end was not reached";
+	pst_reader_close(reader);
+	return NULL;
+}
+
+Test(crash, readers_follow_a_running_log)
+{
+	struct fix *f = fix_new(false);
+	struct pst_log_config config = fix_log_config();
+	struct follower follower[2] = {0};
+	pthread_t thread[2];
+	config.segment_bytes_max = 200000;
+	config.retain_bytes = 1000000;
+	fix_open(f, &config);
+	for (int i = 0; i < 2; i++) {
+		snprintf(follower[i].path, sizeof(follower[i].path), "%s", f->path);
+		cr_assert_eq(pthread_create(&thread[i], NULL, follow, &follower[i]), 0);
+	}
+	for (int i = 0; i < 3000; i++) {
+		fix_batch(f, 2, 1000 + (uint32_t)i % 300, 1000 + i);
+		fix_append(f);
+		f->now_ns += PST_HOUSEKEEPING_NS / 4;
+		if (i % 3 == 0)
+			fix_rest(f);
+	}
+	fix_rest(f);
+	struct pst_log_stats stats;
+	pst_log_stats(f->app, f->log_idx, &stats);
+	cr_assert_gt(stats.retired_segment_cnt, 10);
+	for (int i = 0; i < 2; i++) {
+		atomic_store(&follower[i].durable, 6000);
+		atomic_store(&follower[i].stop, true);
+	}
+	for (int i = 0; i < 2; i++) {
+		pthread_join(thread[i], NULL);
+		cr_assert_null(follower[i].wrong, "%s", follower[i].wrong);
+	}
+	fix_free(f);
+}
+
+/* ---- disks that are really full ---- */
+
+static void
+fill(const char *dir, const char *name)
+{
+	static char block[65536];
+	char path[256];
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+	while (write(fd, block, sizeof(block)) > 0)
+		;
+	close(fd);
+}
+
+/* Fills the file system, appends until a batch fails, makes room, goes on. */
+static void
+run_full(const char *mount_path)
+{
+	struct fix *f = fix_new(false);
+	struct pst_log_config config = fix_log_config();
+	char ballast[256];
+	fix_remove(f->path);
+	snprintf(f->path, sizeof(f->path), "%.90s/data", mount_path);
+	fix_open(f, &config);
+	for (int i = 0; i < 20; i++) {
+		fix_batch(f, 2, 9000, 1000 + i);
+		fix_append(f);
+		fix_rest(f);
+	}
+	fill(mount_path, "ballast");
+	unsigned failed = 0;
+	for (int i = 0; i < 300 && failed < 5; i++) {
+		fix_batch(f, 2, 60000, 2000 + i);
+		fix_append(f);
+		fix_rest(f);
+		failed += f->result->status[f->taken_cnt - 1] == PST_APPEND_WRITE_FAILED;
+	}
+	struct pst_log_stats stats;
+	pst_log_stats(f->app, f->log_idx, &stats);
+	cr_assert_eq(failed, 5, "the disk was never full");
+	cr_assert_not(stats.failed);
+	snprintf(ballast, sizeof(ballast), "%s/ballast", mount_path);
+	unlink(ballast);
+	for (int i = 0; i < 20; i++) {
+		fix_batch(f, 2, 9000, 3000 + i);
+		fix_append(f);
+		fix_rest(f);
+		cr_assert_eq(f->result->status[f->taken_cnt - 1], PST_APPEND_DURABLE);
+	}
+	int64_t next = 0;
+	for (unsigned i = 0; i < f->taken_cnt; i++) {
+		if (f->result->status[i] != PST_APPEND_DURABLE)
+			continue;
+		cr_assert_eq(f->result->base_offset[i], next, "an offset was left out");
+		next += 2;
+	}
+	cr_assert_eq(fix_close(f), 0);
+	expect_no_findings(f, "after the disk was full");
+	fix_open(f, &config);
+	cr_assert_eq(f->recovery.next_offset, next);
+	fix_free(f);
+}
+
+Test(full, tmpfs)
+{
+	char path[128];
+	fix_path(path, false);
+	if (mount("none", path, "tmpfs", 0, "size=12m") != 0) {
+		fix_remove(path);
+		cr_skip_test("cannot mount a tmpfs here: %s", strerror(errno));
+	}
+	run_full(path);
+	umount(path);
+	fix_remove(path);
+}
+
+static bool
+shell(const char *fmt, const char *a, const char *b)
+{
+	char command[512];
+	snprintf(command, sizeof(command), fmt, a, b);
+	return system(command) == 0;
+}
+
+Test(full, ext4_and_xfs)
+{
+	static const char *const mkfs[] = {"mkfs.ext4 -q %s/image", "mkfs.xfs -q %s/image"};
+	for (int i = 0; i < 2; i++) {
+		char path[128], mounted[160];
+		fix_path(path, false);
+		snprintf(mounted, sizeof(mounted), "%s/mnt", path);
+		/* xfs wants 300 MiB; the file is sparse. */
+		if (!shell("mkdir %s && truncate -s 320M %s/../image", mounted, mounted) ||
+			!shell(mkfs[i], path, "") ||
+			!shell("mount -o loop %s/image %s 2>/dev/null", path, mounted)) {
+			fix_remove(path);
+			cr_skip_test("cannot make and mount a loop image here");
+		}
+		run_full(mounted);
+		cr_assert(shell("umount %s%s", mounted, ""));
+		fix_remove(path);
+	}
+}
+
+/* The file system believes that it has room, the device below does not: errors come late. */
+Test(full, thin_device)
+{
+	char path[128], mounted[160];
+	fix_path(path, false);
+	snprintf(mounted, sizeof(mounted), "%s/mnt", path);
+	if (mount("none", path, "tmpfs", 0, "size=24m") != 0) {
+		fix_remove(path);
+		cr_skip_test("cannot mount a tmpfs here: %s", strerror(errno));
+	}
+	if (!shell("mkdir %s && truncate -s 200M %s/../image", mounted, mounted) ||
+		!shell("mkfs.ext4 -q -O ^has_journal %s/image%s", path, "") ||
+		!shell("mount -o loop %s/image %s 2>/dev/null", path, mounted)) {
+		umount(path);
+		fix_remove(path);
+		cr_skip_test("cannot make and mount a loop image here");
+	}
+	struct fix *f = fix_new(false);
+	struct pst_log_config config = fix_log_config();
+	config.segment_bytes_max = 64 * 1024 * 1024;
+	fix_remove(f->path);
+	snprintf(f->path, sizeof(f->path), "%.90s/data", mounted);
+	fix_open(f, &config);
+	bool failed = false;
+	for (int i = 0; i < 600; i++) {
+		fix_batch(f, 2, 60000, 1000 + i);
+		fix_append(f);
+		fix_rest(f);
+		bool ok = f->result->status[i] == PST_APPEND_DURABLE;
+		cr_assert(!(failed && ok), "acknowledged after a failure");
+		failed = failed || !ok;
+	}
+	cr_assert(failed);
+	struct pst_log_stats stats;
+	pst_log_stats(f->app, f->log_idx, &stats);
+	cr_assert(stats.failed);
+	cr_assert_lt(fix_close(f), 0);
+	snprintf(f->path, sizeof(f->path), "%s", "/nonexistent");
+	fix_free(f);
+	shell("umount %s%s", mounted, "");
+	umount(path);
+	fix_remove(path);
+}
