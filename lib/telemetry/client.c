@@ -47,8 +47,8 @@ connect_failed(const char *path, int error, struct pst_diag *diag)
 	switch (error) {
 	case ENOENT:
 		return pst_diag_set(diag, path, 0, NULL,
-			"start penstockd; if it runs with another telemetry prefix, give it with "
-			"--prefix; a penstockd of another user has its socket elsewhere",
+			"start penstockd, or name its telemetry prefix (--prefix); "
+			"one that another user runs has its socket elsewhere",
 			"no penstockd answers: there is no such socket");
 	case ECONNREFUSED:
 		return pst_diag_set(diag, path, 0, NULL, "start penstockd",
