@@ -102,12 +102,14 @@ set_up_rx_queue(struct port *port, uint16_t ethdev, uint16_t ethdev_queue, uint1
 		(unsigned)rte_eth_dev_socket_id(ethdev), NULL, port->pools[queue_id]);
 	if (err)
 		return refused(port, "rx queue", err, diag);
+	port->pool_home_cnt[queue_id] = port->pools[queue_id]->populated_size;
 	if (is_af_xdp) {
 		pst_xsk_fds_find(&now);
 		port->xsk_fds[queue_id] = pst_xsk_fds_new(&before, &now);
+		/* What lies in the kernel's rings now, lies there for good: the driver does not
+		 * take it back when it is closed. */
+		port->pool_home_cnt[queue_id] = rte_mempool_avail_count(port->pools[queue_id]);
 	}
-	/* What the driver took already stays with it until it is closed. */
-	port->pool_home_cnt[queue_id] = rte_mempool_avail_count(port->pools[queue_id]);
 	return 0;
 }
 
@@ -149,8 +151,8 @@ pst_port_ethdev_start(struct port *port, struct pst_diag *diag)
 	return 0;
 }
 
-void
-pst_port_ethdev_stop(struct port *port)
+static void
+stop_all(struct port *port)
 {
 	if (!port->is_started)
 		return;
@@ -167,7 +169,7 @@ pst_port_ethdev_stop(struct port *port)
 void
 pst_port_ethdev_close(struct port *port)
 {
-	pst_port_ethdev_stop(port);
+	stop_all(port);
 	for (uint16_t i = 0; i < port->ethdev_cnt; i++)
 		rte_eth_dev_close(port->ethdevs[i]);
 	port->ethdev_cnt = 0;

@@ -71,9 +71,9 @@ void pst_ports_stats(const struct pst_ports *ports, uint16_t port_idx, struct ps
 void pst_ports_xstats(const struct pst_ports *ports, uint16_t port_idx,
 	void (*visit)(void *arg, const char *name, uint64_t value), void *arg);
 
-/* Stops the devices, so that drivers give back what they hold, and tells whether every mbuf is then
- * back in its pool (but those that an AF_XDP socket keeps until it is closed). After the last poll.
- */
+/* Closes the devices, so that drivers give back what they hold, and tells whether every mbuf is
+ * then back in its pool (but those that an AF_XDP socket keeps for the kernel). After the last poll
+ * and the last statistics. */
 bool pst_ports_all_mbufs_home(struct pst_ports *ports);
 
 /* Promiscuous off, stop, close, unlock, free. Before rte_eal_cleanup. */

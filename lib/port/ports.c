@@ -229,7 +229,7 @@ pst_ports_all_mbufs_home(struct pst_ports *ports)
 	bool all_home = true;
 	for (uint16_t i = 0; i < ports->profile->port_cnt; i++) {
 		struct port *port = &ports->ports[i];
-		pst_port_ethdev_stop(port);
+		pst_port_ethdev_close(port);
 		for (uint16_t q = 0; q < port->profile->queue_cnt; q++)
 			all_home &= !port->pools[q] || rte_mempool_avail_count(port->pools[q]) >=
 							       port->pool_home_cnt[q];

@@ -31,7 +31,7 @@ struct port {
 	uint16_t ethdevs[PST_QUEUES_MAX];          /* ethdev_cnt of them */
 	uint16_t ethdev_cnt;                       /* opened so far */
 	struct rte_mempool *pools[PST_QUEUES_MAX]; /* one per queue */
-	uint32_t pool_home_cnt[PST_QUEUES_MAX];    /* mbufs at home once the driver has its own */
+	uint32_t pool_home_cnt[PST_QUEUES_MAX];    /* mbufs at home when nothing is on its way */
 	uint32_t mbuf_unusable_cnt;
 	bool is_started;
 	bool is_promiscuous;
@@ -67,7 +67,6 @@ uint32_t pst_port_pool_unusable_cnt(struct rte_mempool *pool);
 int pst_port_ethdev_open(struct port *port, uint16_t ethdev, uint16_t queue_first,
 	uint16_t queue_cnt, struct pst_diag *diag);
 int pst_port_ethdev_start(struct port *port, struct pst_diag *diag);
-void pst_port_ethdev_stop(struct port *port);
 void pst_port_ethdev_close(struct port *port);
 
 /* xsk.c: AF_XDP sockets among the process's own descriptors. */

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Ports against real devices: port_test.py CASE. Exit status 77: skipped.
+"""Ports against real devices: port_test.py CASE, or --list. Exit status 77: skipped.
 
 Environment: PST_PORT_SINK, the sink program; PST_SEED."""
 
@@ -76,10 +76,10 @@ def veth_jumbo_every_size_once(net):
     assert any("MTU 9000" in line for line in sink.said("finding notice")), sink.text()
 
 
-def buffers_outlast_the_pool(net):
+def buffers_outlast_the_pool(net, env=None):
     """More frames than buffers, several times over: none is lost on the way round."""
     ours = net.namespace()
-    sink = Sink(net, ours, "af_xdp", "lo", f"127.0.0.1/{PORT}").ready()
+    sink = Sink(net, ours, "af_xdp", "lo", f"127.0.0.1/{PORT}", env=env).ready()
     sock, traffic = net.socket(ours, *UDP4), Traffic()
     for _ in range(100):
         traffic.send(sock, "127.0.0.1", PORT, [200] * 200)
@@ -87,6 +87,14 @@ def buffers_outlast_the_pool(net):
         wait_until(f"{sent} datagrams", lambda: len(sink.got) >= sent)
     traffic.arrived(sink)
     assert sink.stop()["mbuf_cnt"] * 4 < len(sink.got)
+
+
+def buffers_outlast_the_pool_in_hugepages(net):
+    with open("/proc/meminfo") as f:
+        sizes = {line.split(":")[0]: int(line.split()[1]) for line in f}
+    if sizes["HugePages_Free"] * sizes["Hugepagesize"] < 200 * 1024:
+        skip("fewer than 200 MiB of free hugepages")
+    buffers_outlast_the_pool(net, {"SINK_HUGE": "1"})
 
 
 def vlan_tags_are_skipped(net):
@@ -505,6 +513,28 @@ def memif_receives(net):
         sink.stop()
 
 
+def virtio_user_receives(net):
+    """A virtio device whose other end is testpmd, as a virtual switch would be."""
+    ours = net.namespace()
+    with tempfile.TemporaryDirectory() as directory:
+        path = f"{directory}/vhost.sock"
+        sender = subprocess.Popen(
+            ["ip", "netns", "exec", ours, "dpdk-testpmd", "--no-huge", "-m", "256", "--no-pci",
+             "--no-telemetry", "-l", "0,1", f"--file-prefix={net.foreign_prefix}",
+             f"--vdev=net_vhost0,iface={path},client=0", "--", "--total-num-mbufs=8192",
+             "--forward-mode=txonly", "--stats-period=1"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_until("testpmd's socket", lambda: os.path.exists(path))
+            sink = Sink(net, ours, "vdev", f"net_virtio_user0,path={path}").ready()
+            wait_until("testpmd's frames", lambda: len(sink.got) >= 1000)
+            stats = sink.stop()
+            assert stats["rx_packets"] == len(sink.got), stats
+        finally:
+            sender.kill()
+            sender.wait()
+
+
 def ring_starts_and_stops(net):
     sink = Sink(net, net.namespace(), "vdev", "net_ring0").ready()
     assert sink.stop()["rx_packets"] == 0
@@ -518,12 +548,16 @@ def plain_af_xdp_vdev_is_refused(net):
 
 CASES = {name: case for name, case in list(globals().items())
          if callable(case) and getattr(case, "__module__", "") == "__main__"
-         and case.__code__.co_varnames[:case.__code__.co_argcount] == ("net",)}
+         and case.__code__.co_varnames[:1] == ("net",)
+         and case.__code__.co_argcount == 1 + len(case.__defaults__ or ())}
 
 
 def main():
+    if sys.argv[1:] == ["--list"]:
+        print("\n".join(CASES))
+        return
     if len(sys.argv) != 2 or sys.argv[1] not in CASES:
-        sys.exit(f"usage: port_test.py {'|'.join(CASES)}")
+        sys.exit("usage: port_test.py CASE|--list")
     if "PST_PORT_SINK" not in os.environ:
         sys.exit("PST_PORT_SINK must name the sink program")
     require_root()

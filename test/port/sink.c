@@ -14,7 +14,8 @@
  *   stats {JSON}                            on SIGUSR1 and at the end
  *   done home|missing                       after SIGTERM
  *
- * SIGUSR2 takes the steering off. */
+ * SIGUSR2 takes the steering off. In the environment: SINK_HUGE: hugepages instead of ordinary
+ * ones; SINK_DESPITE: go on despite fatal findings; SINK_DEBUG: say more. */
 #include <inttypes.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
@@ -239,8 +240,8 @@ static int
 start_eal(const struct pst_ports *ports, char **argv)
 {
 	static char prefix[128];
-	const char *args[64] = {"sink", "--no-huge", "-m", argv[2], "--no-telemetry", "-l", "0",
-		"--log-level=lib.eal:error", prefix};
+	const char *args[64] = {"sink", getenv("SINK_HUGE") ? "--in-memory" : "--no-huge", "-m",
+		argv[2], "--no-telemetry", "-l", "0", "--log-level=lib.eal:error", prefix};
 	snprintf(prefix, sizeof(prefix), "--file-prefix=%s", argv[1]);
 	unsigned cnt = 9;
 	cnt += pst_ports_eal_args(ports, args + cnt, 64 - cnt);
