@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "telemetry/telemetry.h"
+
 struct fake fake;
 
 /* ---- a profile ---- */
@@ -381,4 +383,14 @@ text_at(const json_t *json, const char *name)
 	const json_t *value = json_object_get(json, name);
 	cr_assert(json_is_string(value), "%s is no string", name);
 	return json_string_value(value);
+}
+
+struct pst_pipeline *
+fake_start(uint16_t queue_cnt, uint16_t listener_cnt, uint16_t stream_cnt)
+{
+	struct pst_pipeline *made = fake_pipeline(queue_cnt, listener_cnt, stream_cnt);
+
+	fake_eal_start();
+	cr_assert_eq(pst_telemetry_register(made), 0);
+	return made;
 }

@@ -40,6 +40,9 @@ void fake_session_id(uint32_t idx, uint8_t id[PST_MOLD_SESSION_LEN]);
 void fake_eal_start(void);
 void fake_eal_stop(void); /* removes the directory */
 
+/* All of it: such a pipeline, registered on a running socket. */
+struct pst_pipeline *fake_start(uint16_t queue_cnt, uint16_t listener_cnt, uint16_t stream_cnt);
+
 /* Connected to it. */
 struct pst_client *fake_client(void);
 /* Asks for a list, all pages, or a single answer; ends the test on an error. */
