@@ -1,6 +1,7 @@
 """What the programs of this suite share: test cases, their verdicts, commands, a directory."""
 
 import atexit
+import ctypes
 import os
 import pathlib
 import shutil
@@ -59,7 +60,7 @@ def check_notices(function, why, *arguments):
     try:
         function(*arguments)
     except Failed as failure:
-        print(f"as it should: {failure}")
+        print(f"as it should: {str(failure).splitlines()[0]}")
         return
     raise Failed(f"went unnoticed: {why}")
 
@@ -78,15 +79,49 @@ def run(command, **options):
     return done.stdout
 
 
-def wait_until(condition, what):
-    """Waits for condition() to become true; returns what it returned."""
+def start(command, log, **options):
+    """Starts a process that does not outlive this one, however this one ends."""
+
+    def follow():
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+    with open(log, "ab") as out:
+        words = [str(word) for word in command]
+        process = subprocess.Popen(words, stdout=out, stderr=out, preexec_fn=follow, **options)
+    atexit.register(end, process)
+    return process
+
+
+def end(process):
+    process.kill()
+    process.wait()
+
+
+def stop(process, what, log):
+    """SIGTERM; returns the exit status."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        return process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        end(process)
+        raise Failed(f"{what} does not end on SIGTERM\n{end_of(log)}")
+
+
+def end_of(log, limit=4000):
+    return log.read_text(errors="replace")[-limit:]
+
+
+def wait_until(condition, what, process, log):
+    """Waits for condition() to become true while the process lives; returns what it returned."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
+        if process.poll() is not None:
+            raise Failed(f"{what}: ended with status {process.returncode}\n{end_of(log)}")
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise Failed(f"{what}: not within {PATIENCE_S} s")
+            raise Failed(f"{what}: not within {PATIENCE_S} s\n{end_of(log)}")
         time.sleep(0.05)
 
 
