@@ -4,6 +4,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "port/link.h"
 #include "port/ports.h"
@@ -179,6 +182,32 @@ check_interface(struct findings *f, const struct port *port)
 	check_mtu(f, port, &link);
 }
 
+/* The driver does not replace the socket file that a killed server left behind. */
+static void
+check_memif(struct findings *f, const struct port *port)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	const char *device = port->profile->device;
+	const char *path = strstr(device, ",socket=");
+
+	if (strncmp(device, "net_memif", 9) != 0 || !strstr(device, ",role=server") || !path)
+		return;
+	path += strlen(",socket=");
+	size_t len = strcspn(path, ",");
+	if (len >= sizeof(name.sun_path))
+		return;
+	memcpy(name.sun_path, path, len);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (connect(fd, (struct sockaddr *)&name, sizeof(name)) != 0 && errno == ECONNREFUSED) {
+		struct pst_port_finding *finding = add(f, port, true);
+		text(finding, "%s is left over: nobody serves it", name.sun_path);
+		cure(finding, "rm %s", name.sun_path);
+	}
+	close(fd);
+}
+
 unsigned
 pst_ports_check(const struct pst_ports *ports, struct pst_port_finding *findings, unsigned cap)
 {
@@ -187,6 +216,8 @@ pst_ports_check(const struct pst_ports *ports, struct pst_port_finding *findings
 		const struct port *port = &ports->ports[i];
 		if (port->profile->kind == PST_PORT_AF_XDP)
 			check_interface(&f, port);
+		else if (port->profile->kind == PST_PORT_VDEV)
+			check_memif(&f, port);
 	}
 	return f.cnt;
 }

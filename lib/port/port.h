@@ -3,6 +3,7 @@
  * Order at start: lock (before EAL) ▶ check ▶ kernel sockets (lib/ksock) ▶ rte_eal_init with
  * pst_ports_eal_args ▶ open (steering first, then queues) ▶ traffic.
  * At stop: steer_off ▶ rx lcores empty the rings ▶ close. Control thread only, except where said.
+ * The process ignores SIGPIPE: drivers write to sockets whose other end may be gone (virtio-user).
  */
 #ifndef PST_PORT_H
 #define PST_PORT_H

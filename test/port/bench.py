@@ -144,7 +144,8 @@ class Net:
 class Sink:
     """The sink program, and what it received."""
 
-    def __init__(self, net, namespace, kind, device, *listeners, queues=1, env=None, wrap=()):
+    def __init__(self, net, namespace, kind, device, *listeners, queues=1, env=None, wrap=(),
+                 cwd=None):
         self.prefix = f"{net.prefix}s{len(net.sinks)}"
         command = [os.environ["PST_PORT_SINK"], self.prefix, "160", kind, device, str(queues)]
         self.log = []
@@ -153,7 +154,7 @@ class Sink:
         self.process = subprocess.Popen(
             ["ip", "netns", "exec", namespace, *wrap, *command, *listeners],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env={**os.environ, **(env or {})})
+            cwd=cwd, env={**os.environ, **(env or {})})
         net.sinks.append(self)
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
@@ -167,6 +168,10 @@ class Sink:
                 self.stats_lines.append(json.loads(line[6:]))
             else:
                 self.log.append(line.rstrip("\n"))
+
+    def pid(self):
+        """Of the program itself: ip and setpriv become it."""
+        return self.process.pid
 
     def said(self, start):
         return [line for line in self.log if line.startswith(start)]

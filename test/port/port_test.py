@@ -3,6 +3,7 @@
 
 Environment: PST_PORT_SINK, the sink program; PST_SEED."""
 
+import inspect
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from bench import (Net, Sink, Traffic, WAIT_S, QUIET_S, require_root, run, skip,
 
 PORT = 5514
 FRAME_MAX = 3520
+FAMILIES = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../drivers-config")
 SIZES = (list(range(1, 40)) + [100, 576, 1000, 1400, 1451, 1452, 1453, 1454, 1471, 1472, 1473, 1474]
          + [1480, 2000, 2960, 3000, 3456, 3457, 3458, 3459, 3477, 3478, 3479, 3480, 3520, 4000]
          + [4096, 8192, 8952, 8953, 8972, 8973, 9000, 16384, 30000, 59999, 60000, 65000])
@@ -253,7 +255,7 @@ def kill_9_leaves_nothing(net):
     ours, theirs = net.veth()
     sink = Sink(net, ours, "af_xdp", "in", f"10.7.0.1/{PORT}").ready()
     assert net.has_xdp(ours, "in")
-    pid = int(run("pgrep", "-f", f"sink {sink.prefix} ").split()[-1])
+    pid = sink.pid()
     os.kill(pid, signal.SIGKILL)
     sink.process.wait(WAIT_S)
     wait_until("the program is gone", lambda: not net.has_xdp(ours, "in"))
@@ -276,7 +278,7 @@ def kill_9_leaves_nothing(net):
 def second_start_is_refused(net):
     ours, theirs = net.veth()
     sink = Sink(net, ours, "af_xdp", "in", f"10.7.0.1/{PORT}").ready()
-    pid = run("pgrep", "-f", f"sink {sink.prefix} ").split()[-1]
+    pid = str(sink.pid())
     Sink(net, ours, "af_xdp", "in", f"10.7.0.1/{PORT + 1}").refused(
         "error", "interface in is in use", pid, "(sink)")
     traffic = Traffic()
@@ -309,6 +311,25 @@ def others_cannot_detach_us(net):
     traffic.arrived(sink)
     assert all(g[0] == "port" for g in sink.got), sink.got
     sink.stop()
+
+
+class Sender:
+    """testpmd that sends, until it is left. UDP to port 9."""
+
+    def __init__(self, net, namespace, device, *arguments):
+        self.process = subprocess.Popen(
+            ["ip", "netns", "exec", namespace, "dpdk-testpmd", "--no-huge", "-m", "256",
+             "--no-pci", "--no-telemetry", "-l", "0,1", f"--file-prefix={net.foreign_prefix}",
+             f"--vdev={device}", "--", "--total-num-mbufs=8192", "--forward-mode=txonly",
+             "--stats-period=1", *arguments],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
 
 
 def others_program_is_named(net):
@@ -359,7 +380,7 @@ def merged_datagrams_are_found(net):
 def what_a_full_ring_loses_is_counted(net):
     ours = net.namespace()
     sink = Sink(net, ours, "af_xdp", "lo", f"127.0.0.1/{PORT}").ready()
-    pid = int(run("pgrep", "-f", f"sink {sink.prefix} ").split()[-1])
+    pid = sink.pid()
     sock = net.socket(ours, *UDP4)
     os.kill(pid, signal.SIGSTOP)
     for _ in range(10000):
@@ -376,7 +397,7 @@ def what_a_full_ring_loses_is_counted(net):
 def what_a_full_socket_loses_is_counted(net):
     ours = net.namespace()
     sink = Sink(net, ours, "af_xdp", "lo", f"127.0.0.1/{PORT}").ready()
-    pid = int(run("pgrep", "-f", f"sink {sink.prefix} ").split()[-1])
+    pid = sink.pid()
     sock = net.socket(ours, *UDP4)
     os.kill(pid, signal.SIGSTOP)
     for _ in range(600):
@@ -394,7 +415,7 @@ def what_a_full_socket_loses_is_counted(net):
 def stop_drains_both_paths(net):
     ours = net.namespace()
     sink = Sink(net, ours, "af_xdp", "lo", f"127.0.0.1/{PORT}").ready()
-    pid = int(run("pgrep", "-f", f"sink {sink.prefix} ").split()[-1])
+    pid = sink.pid()
     traffic, sock = Traffic(), net.socket(ours, *UDP4)
     os.kill(pid, signal.SIGSTOP)
     traffic.send(sock, "127.0.0.1", PORT, [100] * 1000 + [5000] * 100)
@@ -497,47 +518,140 @@ def memif_receives(net):
     with tempfile.TemporaryDirectory() as directory:
         address = f"socket={directory}/memif.sock,socket-abstract=no"
         sink = Sink(net, ours, "vdev", f"net_memif0,role=server,{address}").ready()
-        sender = subprocess.Popen(
-            ["ip", "netns", "exec", ours, "dpdk-testpmd", "--no-huge", "-m", "256", "--no-pci",
-             "--no-telemetry", "-l", "0,1", f"--file-prefix={net.foreign_prefix}",
-             f"--vdev=net_memif0,role=client,{address}", "--", "--total-num-mbufs=8192",
-             "--forward-mode=txonly", "--stats-period=1"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            wait_until("testpmd's frames", lambda: len(sink.got) >= 1000)
-            # While it is connected: the driver forgets its counters with its peer.
-            assert sink.stats()["rx_packets"] >= 1000
-        finally:
-            sender.kill()
-            sender.wait()
+        # A peer goes, another comes.
+        for _ in range(2):
+            seen = len(sink.got)
+            with Sender(net, ours, f"net_memif0,role=client,{address}"):
+                wait_until("testpmd's frames", lambda: len(sink.got) >= seen + 1000)
+                # While it is connected: the driver forgets its counters with its peer.
+                assert sink.stats()["rx_packets"] >= seen + 1000
+            wait_until("the peer's end", lambda: sink.stats()["link_up"] == 0)
         sink.stop()
 
 
+def memif_restarts_after_a_kill(net):
+    ours = net.namespace()
+    with tempfile.TemporaryDirectory() as directory:
+        path = f"{directory}/memif.sock"
+        device = f"net_memif0,role=server,socket={path},socket-abstract=no"
+        sink = Sink(net, ours, "vdev", device).ready()
+        os.kill(sink.pid(), signal.SIGKILL)
+        sink.process.wait(WAIT_S)
+        Sink(net, ours, "vdev", device).refused("finding fatal", "left over", f"rm {path}")
+        os.unlink(path)
+        Sink(net, ours, "vdev", device).ready().stop()
+
+
 def virtio_user_receives(net):
-    """A virtio device whose other end is testpmd, as a virtual switch would be."""
+    """A virtio device whose other end is testpmd, as a virtual switch would be; the other end
+    goes first."""
     ours = net.namespace()
     with tempfile.TemporaryDirectory() as directory:
         path = f"{directory}/vhost.sock"
-        sender = subprocess.Popen(
-            ["ip", "netns", "exec", ours, "dpdk-testpmd", "--no-huge", "-m", "256", "--no-pci",
-             "--no-telemetry", "-l", "0,1", f"--file-prefix={net.foreign_prefix}",
-             f"--vdev=net_vhost0,iface={path},client=0", "--", "--total-num-mbufs=8192",
-             "--forward-mode=txonly", "--stats-period=1"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
+        with Sender(net, ours, f"net_vhost0,iface={path}", "--txpkts=1400"):
             wait_until("testpmd's socket", lambda: os.path.exists(path))
             sink = Sink(net, ours, "vdev", f"net_virtio_user0,path={path}").ready()
             wait_until("testpmd's frames", lambda: len(sink.got) >= 1000)
-            stats = sink.stop()
-            assert stats["rx_packets"] == len(sink.got), stats
-        finally:
-            sender.kill()
-            sender.wait()
+        wait_until("the peer's end", lambda: sink.stats()["link_up"] == 0)
+        stats = sink.stop()
+        assert stats["rx_packets"] == len(sink.got), stats
 
 
 def ring_starts_and_stops(net):
     sink = Sink(net, net.namespace(), "vdev", "net_ring0").ready()
     assert sink.stop()["rx_packets"] == 0
+
+
+class Shipped:
+    """A profile of drivers-config, run in an empty directory as its first lines say."""
+
+    def __init__(self, net, namespace, name):
+        self.directory = tempfile.TemporaryDirectory()
+        self.cwd = self.directory.name
+        os.mkdir(f"{self.cwd}/run")
+        copy = f"{self.cwd}/{name}.yaml"
+        with open(os.path.join(FAMILIES, f"{name}.yaml")) as f, open(copy, "w") as g:
+            # What must be an absolute path lies in the directory, too.
+            g.write(f.read().replace("=/run/", f"={self.cwd}/run/"))
+        self.arguments = (net, namespace, "profile", copy)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.directory.cleanup()
+
+    def start(self):
+        return Sink(*self.arguments, queues=0, cwd=self.cwd).ready()
+
+
+def shipped_profile_af_xdp(net):
+    ours, theirs = net.veth(queues=(2, 2))
+    net.ip(ours, "link", "set", "in", "down")
+    net.ip(ours, "link", "set", "in", "name", "eth0", "up")
+    net.ip(ours, "addr", "add", "fd07::1/64", "dev", "eth0", "nodad")
+    traffic = Traffic()
+    with Shipped(net, ours, "af_xdp") as shipped:
+        sink = shipped.start()
+        # Strict, as for a wire: this sender has to compute its checksums.
+        net.execute(theirs, "ethtool", "-K", "out", "tx", "off")
+        for family, address in ((UDP4, "10.7.0.1"), (UDP6, "fd07::1")):
+            for _ in range(16):
+                traffic.send(net.socket(theirs, *family), address, PORT, [100, 1400, 5000])
+        traffic.arrived(sink)
+        assert {q for path, q, *_ in sink.got if path == "port"} == {0, 1}
+        sink.stop()
+
+
+def shipped_profile_tap(net):
+    ours, traffic = net.namespace(), Traffic()
+    with Shipped(net, ours, "tap") as shipped:
+        sink = shipped.start()
+        net.ip(ours, "address", "add", "192.0.2.1/24", "dev", "penstock0")
+        net.ip(ours, "neighbour", "add", "192.0.2.2", "lladdr", "02:00:00:00:00:02", "dev",
+               "penstock0")
+        traffic.send(net.socket(ours, *UDP4), "192.0.2.2", PORT, [1, 100, 1472])
+        wait_until("three datagrams", lambda: len(sink.got) >= 3)
+        assert {(size, crc) for _, _, size, crc, _ in sink.got} == set(traffic.sent)
+        sink.stop()
+
+
+def shipped_profile_memif(net):
+    ours = net.namespace()
+    with Shipped(net, ours, "memif") as shipped:
+        sink = shipped.start()
+        with Sender(net, ours, f"net_memif0,role=client,socket={shipped.cwd}/run/penstock-memif.sock,"
+                    "socket-abstract=no,bsize=9216"):
+            wait_until("testpmd's frames", lambda: len(sink.got) >= 1000)
+        sink.stop()
+
+
+def shipped_profile_virtio(net):
+    ours = net.namespace()
+    with Shipped(net, ours, "virtio") as shipped:
+        path = f"{shipped.cwd}/run/vhost.sock"
+        with Sender(net, ours, f"net_vhost0,iface={path}"):
+            wait_until("testpmd's socket", lambda: os.path.exists(path))
+            sink = shipped.start()
+            wait_until("testpmd's frames", lambda: len(sink.got) >= 1000)
+            sink.stop()
+
+
+def shipped_profile_pcap(net):
+    traffic = Traffic()
+    macs = b"\2" * 6, b"\2" * 5 + b"\3"
+    with Shipped(net, net.namespace(), "pcap") as shipped:
+        write_pcap(f"{shipped.cwd}/run/trial.pcap",
+                   [udp_frame(macs, "192.0.2.1", "192.0.2.2", port, traffic.payload(100))
+                    for port in (5514, 8125, 26400)])
+        sink = shipped.start()
+        traffic.arrived(sink)
+        sink.stop()
+
+
+def shipped_profile_ring(net):
+    with Shipped(net, net.namespace(), "ring") as shipped:
+        assert shipped.start().stop()["rx_packets"] == 0
 
 
 def plain_af_xdp_vdev_is_refused(net):
@@ -547,7 +661,7 @@ def plain_af_xdp_vdev_is_refused(net):
 
 
 CASES = {name: case for name, case in list(globals().items())
-         if callable(case) and getattr(case, "__module__", "") == "__main__"
+         if inspect.isfunction(case) and case.__module__ == __name__
          and case.__code__.co_varnames[:1] == ("net",)
          and case.__code__.co_argcount == 1 + len(case.__defaults__ or ())}
 

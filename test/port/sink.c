@@ -3,7 +3,8 @@
  *
  *   sink PREFIX MEMORY_MIB KIND DEVICE QUEUES LISTENER...
  *
- * KIND: af_xdp, af_xdp_promisc, pci, vdev. LISTENER: ADDRESS/PORT. Lines on stdout:
+ * KIND: af_xdp, af_xdp_promisc, pci, vdev, or profile: then DEVICE is a profile's file, which says
+ * the rest. LISTENER: ADDRESS/PORT. Lines on stdout:
  *
  *   finding fatal|notice TEXT | CURE        what the check found
  *   error TEXT | REMEDY                     a set-up failure; exit status 1
@@ -101,7 +102,7 @@ make_profile(struct pst_profile *profile, int argc, char **argv)
 		.device = argv[4],
 		.queue_cnt = (uint16_t)atoi(argv[5]),
 		.rx_desc_cnt = 2048,
-		.checksum = PST_CHECKSUM_LOCAL,
+		.checksum = getenv("SINK_STRICT") ? PST_CHECKSUM_STRICT : PST_CHECKSUM_LOCAL,
 		.promiscuous = !strcmp(argv[3], "af_xdp_promisc"),
 		.kind = !strncmp(argv[3], "af_xdp", 6) ? PST_PORT_AF_XDP
 			: !strcmp(argv[3], "pci")      ? PST_PORT_PCI
@@ -215,7 +216,8 @@ run(const struct pst_profile *profile, struct pst_ports *ports, struct pst_ksock
 	}
 	pst_ports_steer_off(ports);
 	pst_ksock_shut_input(ksock);
-	while (poll_all(profile, ports, ksock))
+	/* A source that never ends must not keep us. */
+	for (int turn = 0; turn < 10000 && poll_all(profile, ports, ksock); turn++)
 		;
 	print_stats(ports, ksock);
 }
@@ -251,27 +253,32 @@ start_eal(const struct pst_ports *ports, char **argv)
 int
 main(int argc, char **argv)
 {
-	static struct pst_profile profile;
+	static struct pst_profile by_hand;
+	struct pst_profile *profile = &by_hand;
 	struct pst_ports *ports;
 	struct pst_ksock *ksock;
 	struct pst_diag diag;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	pst_log_init("sink", getenv("SINK_DEBUG") ? PST_LOG_DEBUG : PST_LOG_NOTICE);
-	if (argc < 6 || make_profile(&profile, argc, argv) != 0) {
+	bool from_file = argc == 6 && !strcmp(argv[3], "profile");
+	if (from_file && pst_profile_load(argv[4], &profile, &diag) != 0)
+		return failed(&diag);
+	if (!from_file && (argc < 6 || make_profile(profile, argc, argv) != 0)) {
 		fprintf(stderr, "usage: sink PREFIX MIB KIND DEVICE QUEUES ADDRESS/PORT...\n");
 		return 2;
 	}
+	signal(SIGPIPE, SIG_IGN); /* as port.h asks */
 	signal(SIGTERM, on_signal);
 	signal(SIGUSR1, on_signal);
 	signal(SIGUSR2, on_signal);
-	if (pst_ports_create(&profile, &ports, &diag) != 0)
+	if (pst_ports_create(profile, &ports, &diag) != 0)
 		return failed(&diag);
 	if (print_findings(ports) && !getenv("SINK_DESPITE")) {
 		pst_ports_destroy(ports);
 		return 1;
 	}
-	if (pst_ksock_open(&profile, &ksock, &diag) != 0) {
+	if (pst_ksock_open(profile, &ksock, &diag) != 0) {
 		pst_ports_destroy(ports);
 		return failed(&diag);
 	}
@@ -281,11 +288,13 @@ main(int argc, char **argv)
 	}
 	int status = pst_ports_open(ports, &diag) == 0 ? 0 : failed(&diag);
 	if (status == 0) {
-		run(&profile, ports, ksock);
+		run(profile, ports, ksock);
 		pst_ksock_close(ksock);
 		printf("done %s\n", pst_ports_all_mbufs_home(ports) ? "home" : "missing");
 	}
 	pst_ports_destroy(ports);
 	rte_eal_cleanup();
+	if (from_file)
+		pst_profile_free(profile);
 	return status;
 }
