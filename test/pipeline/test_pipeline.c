@@ -1,0 +1,210 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "bench.h"
+
+/* Two ports on two rx lcores, few buffers; 10.0.0.2:1 datagram, :2 lines, :3 mold64. */
+static const char profile[] =
+	"name: bench\n"
+	"data: {dir: DIR/data}\n"
+	"cores: {main: 0, rx: [0, 1], writers: [0]}\n"
+	"memory: {size: 256M, no-huge: true}\n"
+	"ports:\n"
+	"  - {name: p0, vdev: \"net_null0,no-rx=1\"}\n"
+	"  - {name: p1, vdev: \"net_null1,no-rx=1\"}\n"
+	"listeners:\n"
+	"  - {name: plain, addresses: [10.0.0.2], port: 1, framing: datagram, stream: s}\n"
+	"  - {name: lines, addresses: [10.0.0.2], port: 2, framing: lines, stream: s}\n"
+	"  - {name: feed, addresses: [10.0.0.2], port: 3, framing: mold64, stream: feed}\n"
+	"  - {name: guarded, addresses: [10.0.0.2], port: 4, framing: datagram, stream: s,\n"
+	"     allow: [192.0.2.0/24]}\n"
+	"streams:\n"
+	"  - {name: s, headers: [ts-ns, rules]}\n"
+	"  - {name: feed}\n"
+	"batch: {bytes: 64K, records: 100, age: 1s, buffers: 8}\n"
+	"quarantine: {rate: 3}\n";
+
+enum { PLAIN = 1, LINES = 2, FEED = 3, GUARDED = 4 };
+
+static struct bench b;
+static uint8_t frame[70000], payload[66000];
+
+static void
+send_text(uint16_t rx_idx, uint16_t port, const char *text)
+{
+	bench_deliver(&b, rx_idx, 0, frame, bench_frame(frame, port, text, (uint32_t)strlen(text)));
+}
+
+static void
+send_mold(uint16_t rx_idx, const char *session, uint64_t sequence, uint16_t cnt)
+{
+	uint32_t len = bench_mold(payload, session, sequence, cnt);
+	bench_deliver(&b, rx_idx, 0, frame, bench_frame(frame, FEED, payload, len));
+}
+
+Test(pipeline, each_framing_is_stored_and_booked)
+{
+	bench_open(&b, profile);
+	send_text(0, PLAIN, "one");
+	send_text(0, LINES, "two\nthree\r\n\n\nfour");
+	send_text(0, LINES, "\n\n");
+	send_text(0, 77, "nobody listens");
+	send_mold(0, "S", 1, 5);
+	send_mold(0, "S", 6, 0);
+	bench_settle(&b);
+	struct pst_cell sum = bench_books(&b);
+	cr_assert_eq(sum.polled, 6);
+	cr_assert_eq(sum.verdict[PST_FRAME_CARRIED], 3);
+	cr_assert_eq(sum.verdict[PST_FRAME_EMPTY], 1);
+	cr_assert_eq(sum.verdict[PST_FRAME_NO_LISTENER], 1);
+	cr_assert_eq(sum.verdict[PST_FRAME_HEARTBEAT], 1);
+	cr_assert_eq(sum.found, 9);
+	cr_assert_eq(sum.stored, 9);
+	cr_assert_eq(sum.empty_lines, 4);
+	cr_assert_eq(bench_count(&b, "s", 0, "one"), 1);
+	cr_assert_eq(bench_count(&b, "s", 0, "three"), 1);
+	cr_assert_eq(bench_count(&b, "s", 0, NULL), 4);
+	bench_close(&b);
+}
+
+/* The frames of one session arrive on two queues; its order is one partition's order, and a copy is
+ * caught wherever it comes in. */
+Test(pipeline, a_session_over_two_queues_is_one_session)
+{
+	bench_open(&b, profile);
+	for (unsigned s = 0; s < 8; s++) {
+		char name[PST_MOLD_SESSION_LEN + 1];
+		snprintf(name, sizeof(name), "SESS%u", s);
+		for (uint16_t i = 0; i < 20; i++) {
+			send_mold(i % 2, name, 1 + 5u * i, 5);
+			bench_settle(&b);
+			send_mold((i + 1) % 2, name, 1 + 5u * i, 5);
+		}
+	}
+	bench_settle(&b);
+	struct pst_cell sum = bench_books(&b);
+	cr_assert_eq(sum.found, 1600);
+	cr_assert_eq(sum.stored, 800);
+	cr_assert_eq(sum.duplicate, 800);
+	cr_assert_eq(sum.late, 0);
+	cr_assert_gt(sum.handed_over, 0);
+	cr_assert_eq(bench_count(&b, "feed", 0, NULL) + bench_count(&b, "feed", 1, NULL), 800);
+	for (unsigned s = 0; s < 8; s++) {
+		char text[32];
+		snprintf(text, sizeof(text), "SESS%u-1", s);
+		unsigned in0 = bench_count(&b, "feed", 0, text);
+		snprintf(text, sizeof(text), "SESS%u-100", s);
+		cr_assert_eq(bench_count(&b, "feed", in0 ? 0 : 1, text), 1);
+	}
+	bench_close(&b);
+}
+
+/* The writer stands still until every buffer is away: what comes then is shed by name, its sequence
+ * numbers are open again, and the same frames sent once more are stored. */
+Test(pipeline, what_was_shed_can_come_again)
+{
+	bench_open(&b, profile);
+	char name[] = "A"; /* owned by whichever lcore: both have the same number of buffers */
+	for (uint64_t seq = 1; seq <= 2000; seq += 50) {
+		send_mold(0, name, seq, 50);
+		pst_rx_turn(b.pipeline.rx[1]);
+		pst_rx_turn(b.pipeline.rx[0]);
+	}
+	bench_settle(&b);
+	struct pst_cell sum = bench_books(&b);
+	cr_assert_eq(sum.found, 2000);
+	cr_assert_eq(sum.stored, 800, "eight buffers of a hundred records");
+	cr_assert_eq(sum.shed[PST_SHED_NO_BUFFER], 1200);
+	cr_assert_eq(sum.duplicate, 0);
+
+	for (uint64_t seq = 1; seq <= 2000; seq += 50) {
+		send_mold(0, name, seq, 50);
+		bench_settle(&b);
+	}
+	sum = bench_books(&b);
+	cr_assert_eq(sum.found, 4000);
+	cr_assert_eq(sum.stored, 2000);
+	cr_assert_eq(sum.duplicate, 800);
+	cr_assert_eq(sum.late, 1200);
+	cr_assert_eq(bench_count(&b, "feed", 0, NULL) + bench_count(&b, "feed", 1, NULL), 2000);
+	bench_close(&b);
+}
+
+/* A batch that could not be written comes home: the same. */
+Test(pipeline, what_could_not_be_written_can_come_again)
+{
+	bench_open(&b, profile);
+	send_mold(0, "W", 1, 10);
+	for (uint16_t r = 0; r < 2; r++) {
+		pst_rx_turn(b.pipeline.rx[1 - r]);
+		pst_rx_turn(b.pipeline.rx[r]);
+	}
+	void *got = NULL;
+	struct pst_writer *w = b.pipeline.writers[0];
+	uint16_t from = 0;
+	for (uint16_t r = 0; r < 2; r++) {
+		pst_rx_seal_aged(b.pipeline.rx[r], true);
+		if (rte_ring_sc_dequeue(w->full[r], &got) == 0) {
+			from = r;
+			break;
+		}
+	}
+	cr_assert(got);
+	struct pst_batch_buf *buf = got;
+	/* What the writer does with a batch that its appender refused. */
+	for (uint32_t i = 0; i < buf->account_cnt; i++)
+		w->book.cells[buf->accounts[i].cell_idx].shed[PST_SHED_WRITE_FAILED] +=
+			buf->accounts[i].record_cnt;
+	w->book.streams[buf->stream_idx].shed[PST_SHED_WRITE_FAILED] += buf->record_cnt;
+	buf->status = PST_APPEND_WRITE_FAILED;
+	buf->state = PST_BATCH_SETTLED;
+	cr_assert_eq(rte_ring_sp_enqueue(w->home[from], buf), 0);
+	pst_rx_take_home(b.pipeline.rx[from]);
+	struct pst_cell sum = bench_books(&b);
+	cr_assert_eq(sum.shed[PST_SHED_WRITE_FAILED], 10);
+
+	send_mold(0, "W", 1, 10);
+	bench_settle(&b);
+	sum = bench_books(&b);
+	cr_assert_eq(sum.stored, 10);
+	cr_assert_eq(sum.late, 10);
+	cr_assert_eq(sum.duplicate, 0);
+	bench_close(&b);
+}
+
+/* Refused frames are kept with their reason, up to the rate; the books do not depend on it. */
+Test(pipeline, refused_frames_are_kept_up_to_the_rate)
+{
+	bench_open(&b, profile);
+	for (unsigned i = 0; i < 5; i++)
+		send_text(0, GUARDED, "who are you");
+	send_text(0, FEED, "short");
+	bench_deliver(&b, 0, 0, (const uint8_t *)"junk", 4);
+	bench_settle(&b);
+	struct pst_cell sum = bench_books(&b);
+	cr_assert_eq(sum.polled, 7);
+	cr_assert_eq(sum.verdict[PST_FRAME_SOURCE_NOT_ALLOWED], 5);
+	cr_assert_eq(sum.verdict[PST_FRAME_MOLD_SHORT], 1);
+	cr_assert_eq(sum.verdict[PST_FRAME_ETHERNET_SHORT], 1);
+	cr_assert_eq(sum.found, 0);
+	cr_assert_eq(bench_count(&b, PST_QUARANTINE, 0, NULL), 3);
+	bench_close(&b);
+}
+
+/* Events that are open in a batch, or with the writer, are in flight and nothing else. */
+Test(pipeline, in_flight_is_what_is_not_at_home)
+{
+	bench_open(&b, profile);
+	for (unsigned i = 0; i < 150; i++) /* a full batch of 100 and an open one of 50 */
+		send_text(0, PLAIN, "x");
+	struct pst_cell sum = bench_books(&b);
+	cr_assert_eq(sum.found, 150);
+	cr_assert_eq(sum.in_flight, 150);
+	cr_assert_eq(sum.stored, 0);
+	bench_settle(&b);
+	sum = bench_books(&b);
+	cr_assert_eq(sum.in_flight, 0);
+	cr_assert_eq(sum.stored, 150);
+	cr_assert_eq(b.pipeline.rx[0]->home_cnt, b.pipeline.rx[0]->batch_cnt);
+	bench_close(&b);
+}
