@@ -2,7 +2,9 @@
 
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_memory.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
 #include "topology.h"
 
@@ -16,6 +18,15 @@ has_pci(const struct pst_profile *profile)
 		if (profile->ports[i].kind == PST_PORT_PCI)
 			return true;
 	return false;
+}
+
+/* The rules' compiler is a forked child: it must not get the packet and batch memory, or each page
+ * of it would be copied when an lcore next writes to it. */
+static int
+keep_from_children(const struct rte_memseg_list *list, const struct rte_memseg *seg, void *arg)
+{
+	(void)list, (void)arg;
+	return madvise(seg->addr, seg->len, MADV_DONTFORK);
 }
 
 int
@@ -48,5 +59,6 @@ pst_eal_start(
 		return pst_diag_set(diag, NULL, 0, NULL,
 			"see the EAL's lines above; docs/operations.md lists the usual causes",
 			"the DPDK environment cannot be set up: %s", rte_strerror(rte_errno));
+	rte_memseg_walk(keep_from_children, NULL);
 	return 0;
 }

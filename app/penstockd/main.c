@@ -89,11 +89,20 @@ load_rules(struct daemon *d, struct pst_rules **rules, struct pst_diag *diag)
 }
 
 static void
+say_cache_note(const struct pst_rules *rules)
+{
+	const char *note = pst_rules_info(rules)->cache_note;
+	if (note)
+		pst_warning("rules cache not used: %s", note);
+}
+
+static void
 reload_rules(struct daemon *d)
 {
 	struct pst_diag diag;
 
 	if (pst_pipeline_reload_rules(&d->pipeline, &diag) == 0) {
+		say_cache_note(d->pipeline.rules);
 		pst_notice("rules: generation %u in force, %u rules", d->pipeline.rules_generation,
 			pst_rules_cnt(d->pipeline.rules));
 		return;
@@ -138,6 +147,7 @@ start(struct daemon *d)
 	if (load_rules(d, &rules, &diag) != 0)
 		return fail(&diag, EXIT_USAGE);
 	p->rules = rules;
+	say_cache_note(rules);
 	if (pst_listener_table_create(profile, &p->listeners) != 0) {
 		pst_error("no memory for the listener table");
 		return EXIT_FAILURE;

@@ -41,6 +41,28 @@ add_log(struct pst_storage *storage, uint16_t writer_idx, const struct pst_profi
 	return 0;
 }
 
+/* Arrival of the newest event of a partition; 0 if there is none. */
+static uint64_t
+newest_ns(const struct pst_profile *profile, const char *stream, uint32_t partition)
+{
+	struct pst_batch_record record;
+	struct pst_reader *reader;
+	struct pst_diag diag;
+	uint64_t newest = 0;
+
+	if (pst_reader_open(profile->data_dir, stream, partition, &reader, &diag) != 0)
+		return 0;
+	int64_t latest = pst_reader_latest(reader);
+	if (latest > pst_reader_earliest(reader)) {
+		pst_reader_seek(reader, latest - 1);
+		if (pst_reader_next(reader, &record, &diag) == PST_READ_RECORD &&
+			record.timestamp_ms > 0)
+			newest = (uint64_t)record.timestamp_ms * 1000000;
+	}
+	pst_reader_close(reader);
+	return newest;
+}
+
 /* Partitions that had a queue once and have none now stay under retention. */
 struct orphan_search {
 	const struct pst_profile *profile;
@@ -111,6 +133,9 @@ pst_storage_open(
 			if (add_log(storage, place->writer_idx, &profile->streams[s],
 				    (uint32_t)storage->partition[q], &place->log_idx, diag) != 0)
 				return -1;
+			storage->newest_ns[q] = pst_max_u64(
+				storage->newest_ns[q], newest_ns(profile, profile->streams[s].name,
+							       (uint32_t)storage->partition[q]));
 		}
 	}
 	struct orphan_search search = {profile, storage, diag};

@@ -106,6 +106,7 @@ build_queues(struct pst_rx *rx, struct pst_pipeline *p, const struct pst_storage
 		struct pst_rx_queue *queue = &rx->queues[rx->queue_cnt++];
 		queue->queue_idx = q;
 		queue->port = pst_ports_rx(p->ports, q);
+		rx->now_ns = pst_max_u64(rx->now_ns, storage->newest_ns[q]);
 		if (build_open(rx, queue, storage) != 0)
 			return -1;
 	}
@@ -263,6 +264,7 @@ pst_topology_build(struct pst_pipeline *p, const struct pst_storage *storage, st
 	struct pst_book_shape shape = pst_book_shape(p->profile);
 
 	pthread_mutex_init(&p->mutex, NULL);
+	pthread_mutex_init(&p->reload_mutex, NULL);
 	p->datadir = storage->datadir;
 	memcpy(p->partition_of_queue, storage->partition, sizeof(p->partition_of_queue));
 	p->started_ns = pst_clock_ns(pst_clock_tsc());
@@ -324,4 +326,5 @@ pst_topology_destroy(struct pst_pipeline *p)
 	pst_book_fini(&p->copy);
 	free(p->page);
 	pthread_mutex_destroy(&p->mutex);
+	pthread_mutex_destroy(&p->reload_mutex);
 }

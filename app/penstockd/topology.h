@@ -10,7 +10,8 @@ struct pst_storage {
 	struct pst_datadir *datadir;
 	struct pst_appender *appenders[PST_WRITERS_MAX];
 	uint16_t log_cnt[PST_WRITERS_MAX];
-	int partition[PST_QUEUES_MAX]; /* of each queue */
+	uint64_t newest_ns[PST_QUEUES_MAX]; /* of each queue's partitions: time never goes back */
+	int partition[PST_QUEUES_MAX];      /* of each queue */
 	struct pst_log_place {
 		uint16_t writer_idx;
 		int log_idx;

@@ -255,24 +255,21 @@ pst_pipeline_set_rules(struct pst_pipeline *p, struct pst_rules *rules)
 	return 0;
 }
 
+/* Puts a loaded set in force on every rx lcore. Under the mutex. */
 static int
-reload_locked(struct pst_pipeline *p, struct pst_diag *diag)
+take_up(struct pst_pipeline *p, struct pst_rules *rules, struct pst_diag *diag)
 {
-	struct pst_rules *rules;
-
-	if (pst_rules_load(p->profile->rules_file, &p->rules_env, &rules, diag) != 0)
-		return -1;
-	if (scratches_create(p, rules) != 0) {
-		pst_rules_free(rules);
+	if (scratches_create(p, rules) != 0)
 		return pst_diag_set(
 			diag, p->profile->rules_file, 0, NULL, NULL, "no memory for scratch space");
-	}
 	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt; i++) {
-		/* Swaps: next_rules holds the old ones afterwards. A lcore that does not answer in
-		 * seconds is a fault that the watchdog ends; nothing is freed under it. */
-		if (pst_mailbox_call(&p->rx[i]->mailbox, rx_swap_rules, &p->next_rules[i]) != 0)
-			return pst_diag_set(diag, p->profile->rules_file, 0, NULL,
-				"restart the daemon", "rx lcore %u does not answer", i);
+		/* Swaps: next_rules holds the old ones afterwards. */
+		if (pst_mailbox_call(&p->rx[i]->mailbox, rx_swap_rules, &p->next_rules[i]) == 0)
+			continue;
+		/* It may still take them up: neither set can be freed any more. */
+		p->rules_stuck = true;
+		return pst_diag_set(diag, p->profile->rules_file, 0, NULL, "restart the daemon",
+			"rx lcore %u does not answer", i);
 	}
 	scratches_destroy(p);
 	pst_rules_free(p->rules);
@@ -284,13 +281,25 @@ reload_locked(struct pst_pipeline *p, struct pst_diag *diag)
 int
 pst_pipeline_reload_rules(struct pst_pipeline *p, struct pst_diag *diag)
 {
+	struct pst_rules *rules = NULL;
+
+	/* Compiling may take long: snapshots go on meanwhile, other reloads wait. */
+	pthread_mutex_lock(&p->reload_mutex);
+	int rc = p->rules_stuck
+			 ? pst_diag_set(diag, p->profile->rules_file, 0, NULL, "restart the daemon",
+				   "an rx lcore did not take up the rules before")
+			 : pst_rules_load(p->profile->rules_file, &p->rules_env, &rules, diag);
 	pthread_mutex_lock(&p->mutex);
-	int rc = reload_locked(p, diag);
+	if (rc == 0)
+		rc = take_up(p, rules, diag);
 	if (rc != 0) {
 		p->rules_failed_cnt++;
 		p->rules_diag = *diag;
+		if (!p->rules_stuck)
+			pst_rules_free(rules);
 	}
 	pthread_mutex_unlock(&p->mutex);
+	pthread_mutex_unlock(&p->reload_mutex);
 	return rc;
 }
 

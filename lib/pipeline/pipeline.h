@@ -32,6 +32,8 @@ struct pst_pipeline {
 	int partition_of_queue[PST_QUEUES_MAX];
 
 	_Atomic enum pst_phase phase; /* written by the control thread, read by all lcores */
+	pthread_mutex_t reload_mutex; /* one reload at a time; taken before mutex */
+	bool rules_stuck;             /* an lcore did not take up rules: no more reloads */
 	pthread_mutex_t mutex;        /* one control request at a time */
 	/* Request slots: memory that a late lcore may still write to. Under mutex. */
 	struct pst_book copy;
