@@ -12,6 +12,12 @@ pst_addr_is_ipv4(const struct pst_addr *addr)
 	return memcmp(addr->bytes, ipv4_mapped, sizeof(ipv4_mapped)) == 0;
 }
 
+bool
+pst_addr_is_multicast(const struct pst_addr *addr)
+{
+	return pst_addr_is_ipv4(addr) ? addr->bytes[12] >> 4 == 0xe : addr->bytes[0] == 0xff;
+}
+
 unsigned
 pst_addr_format(const struct pst_addr *addr, char buf[INET6_ADDRSTRLEN])
 {

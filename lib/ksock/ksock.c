@@ -96,7 +96,7 @@ add_address(struct pst_ksock *ksock, const struct pst_addr *addr, uint16_t udp_p
 	}
 	if (add_socket(ksock, addr, udp_port, ifindexes[0], listener_idx, diag) != 0)
 		return -1;
-	if (!pst_ksock_is_multicast(addr))
+	if (!pst_addr_is_multicast(addr))
 		return 0;
 	for (unsigned i = 1; i < ifindex_cnt; i++)
 		if (pst_ksock_join(

@@ -21,12 +21,6 @@ union sockaddr_any {
 };
 
 bool
-pst_ksock_is_multicast(const struct pst_addr *addr)
-{
-	return pst_addr_is_ipv4(addr) ? addr->bytes[12] >> 4 == 0xe : addr->bytes[0] == 0xff;
-}
-
-bool
 pst_ksock_is_link_scoped(const struct pst_addr *addr)
 {
 	const uint8_t *b = addr->bytes;
@@ -154,7 +148,7 @@ set_up(int fd, const struct pst_addr *addr, uint16_t udp_port, unsigned ifindex,
 		pst_addr_format(addr, text);
 		return bind_failed(text, udp_port, err, diag);
 	}
-	return pst_ksock_is_multicast(addr) ? pst_ksock_join(fd, addr, ifindex, diag) : 0;
+	return pst_addr_is_multicast(addr) ? pst_ksock_join(fd, addr, ifindex, diag) : 0;
 }
 
 int

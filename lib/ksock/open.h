@@ -11,7 +11,6 @@ int pst_ksock_open_socket(const struct pst_addr *addr, uint16_t udp_port, unsign
 /* One more interface on which a group's socket listens. */
 int pst_ksock_join(int fd, const struct pst_addr *group, unsigned ifindex, struct pst_diag *diag);
 
-bool pst_ksock_is_multicast(const struct pst_addr *addr);
 /* Whether it means something only together with an interface (fe80::/10, ff02::/16 ...). */
 bool pst_ksock_is_link_scoped(const struct pst_addr *addr);
 

@@ -262,8 +262,7 @@ Test(ksock, kinds_of_addresses)
 	struct pst_addr addr;
 	for (size_t i = 0; i < PST_ARRAY_CNT(cases); i++) {
 		cr_assert_eq(pst_addr_parse(cases[i].text, &addr), 0);
-		cr_expect_eq(
-			pst_ksock_is_multicast(&addr), cases[i].multicast, "%s", cases[i].text);
+		cr_expect_eq(pst_addr_is_multicast(&addr), cases[i].multicast, "%s", cases[i].text);
 		cr_expect_eq(
 			pst_ksock_is_link_scoped(&addr), cases[i].link_scoped, "%s", cases[i].text);
 	}

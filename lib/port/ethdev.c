@@ -126,15 +126,25 @@ pst_port_ethdev_open(struct port *port, uint16_t ethdev, uint16_t queue_first, u
 	return 0;
 }
 
+/* Groups are joined by the kernel sockets of an AF_XDP port; on a device that DPDK has alone, its
+ * filter is opened. */
 static void
-set_promiscuous(struct port *port, uint16_t ethdev)
+open_filters(struct port *port, uint16_t ethdev)
 {
-	int err = rte_eth_promiscuous_enable(ethdev);
-	if (err)
-		pst_warning("port %s: promiscuous mode is not available: %s", port->profile->name,
-			rte_strerror(-err));
-	else
-		port->is_promiscuous = true;
+	const struct pst_profile_port *profile = port->profile;
+	if (profile->promiscuous) {
+		int err = rte_eth_promiscuous_enable(ethdev);
+		port->is_promiscuous |= err == 0;
+		if (err)
+			pst_warning("port %s: promiscuous mode is not available: %s", profile->name,
+				rte_strerror(-err));
+	}
+	if (port->wants_multicast && profile->kind != PST_PORT_AF_XDP) {
+		int err = rte_eth_allmulticast_enable(ethdev);
+		if (err)
+			pst_warning("port %s: its filter cannot be opened for multicast: %s",
+				profile->name, rte_strerror(-err));
+	}
 }
 
 int
@@ -145,8 +155,7 @@ pst_port_ethdev_start(struct port *port, struct pst_diag *diag)
 		int err = rte_eth_dev_start(port->ethdevs[i]);
 		if (err)
 			return refused(port, "start", err, diag);
-		if (port->profile->promiscuous)
-			set_promiscuous(port, port->ethdevs[i]);
+		open_filters(port, port->ethdevs[i]);
 	}
 	return 0;
 }

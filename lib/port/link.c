@@ -112,6 +112,16 @@ pst_link_feature_on(const char *ifname, const char *feature, bool *fixed)
 	return is_on;
 }
 
+void
+pst_link_read_offloads(const char *ifname, struct pst_link_offloads *out)
+{
+	bool fixed = false;
+	out->udp_segmentation = pst_link_feature_on(ifname, "tx-udp-segmentation", &fixed);
+	out->gro_forwarding = pst_link_feature_on(ifname, "rx-udp-gro-forwarding", &fixed);
+	out->gro_list = pst_link_feature_on(ifname, "rx-gro-list", &fixed);
+	out->vlan_strip = pst_link_feature_on(ifname, "rx-vlan-hw-parse", &fixed) && !fixed;
+}
+
 uint64_t
 pst_link_rx_dropped_in(const char *text, const char *ifname)
 {

@@ -18,8 +18,18 @@ struct pst_link {
 /* 0, or -errno. Control thread. */
 int pst_link_read(const char *ifname, struct pst_link *out);
 
-/* Whether an offload is on, by its name in `ethtool -k` as the kernel spells it
- * ("tx-udp-segmentation"); fixed: it cannot be changed. False if unknown. */
+/* Offloads that are on and change what we see. */
+struct pst_link_offloads {
+	bool udp_segmentation; /* sender's datagrams stay together (loopback) */
+	bool gro_forwarding;   /* received datagrams of a flow are merged */
+	bool gro_list;         /* the same in another way */
+	bool vlan_strip;       /* tags are taken off; false if it is fixed so */
+};
+/* All false if the interface tells none. */
+void pst_link_read_offloads(const char *ifname, struct pst_link_offloads *out);
+
+/* Whether an offload is on, by its name as the kernel spells it ("tx-udp-segmentation"); fixed: it
+ * cannot be changed. False if unknown. */
 bool pst_link_feature_on(const char *ifname, const char *feature, bool *fixed);
 
 /* Column `drop` of /proc/net/dev for the interface: dropped and missed by kernel and device. */

@@ -29,9 +29,9 @@ struct pst_port_finding {
 	char text[256];
 	char cure[256]; /* a shell command */
 };
-/* Looks at each interface (UDP segmentation offload on lo, VLAN offload, MTU, queue count, link
- * down, XDP program of someone else). Returns the number of findings, at most cap. No device is
- * changed. */
+/* Looks at each interface (UDP segmentation offload on lo, merging, VLAN offload, MTU, queue count,
+ * link down, XDP program of someone else) and at memif's sockets. Returns the number of findings,
+ * at most cap. No device is changed. */
 unsigned pst_ports_check(
 	const struct pst_ports *ports, struct pst_port_finding *findings, unsigned cap);
 
@@ -60,7 +60,8 @@ struct pst_port_stats {
 	/* AF_XDP only: getsockopt(XDP_STATISTICS), summed over queues */
 	bool has_xdp;
 	uint64_t xdp_rx_dropped, xdp_rx_invalid_descs, xdp_rx_ring_full, xdp_fill_ring_empty;
-	uint64_t interface_rx_dropped; /* the kernel's, since open */
+	/* The kernel's, since open. In native mode it counts imissed once more: never add them. */
+	uint64_t interface_rx_dropped;
 	uint64_t steer[PST_STEER_COUNT_CNT];
 	uint32_t mbuf_cnt, mbuf_free_cnt, mbuf_unusable_cnt;
 	bool link_up;

@@ -150,6 +150,16 @@ attach_steering(const struct pst_profile *profile, struct port *port, struct pst
 	return 0;
 }
 
+static bool
+has_group(const struct pst_profile *profile)
+{
+	for (uint16_t i = 0; i < profile->listener_cnt; i++)
+		for (uint16_t a = 0; a < profile->listeners[i].addr_cnt; a++)
+			if (pst_addr_is_multicast(&profile->listeners[i].addrs[a]))
+				return true;
+	return false;
+}
+
 /* Steering first: the driver adopts the program that it finds. Until a queue's socket is there,
  * its frames pass to the kernel. */
 static int
@@ -160,6 +170,7 @@ open_port(const struct pst_profile *profile, struct port *port, struct pst_diag 
 	uint16_t queue_cnt = is_af_xdp ? 1 : port->profile->queue_cnt;
 	uint16_t ethdev;
 
+	port->wants_multicast = has_group(profile);
 	if (is_af_xdp)
 		port->kernel_dropped_at_open = pst_link_rx_dropped(port->profile->device);
 	if (create_pools(port, profile->plan.mbuf_cnt, diag) != 0)

@@ -35,6 +35,7 @@ struct port {
 	uint32_t mbuf_unusable_cnt;
 	bool is_started;
 	bool is_promiscuous;
+	bool wants_multicast; /* a listener has a group's address */
 };
 
 struct pst_ports {
@@ -62,6 +63,13 @@ int pst_port_pool_create(const struct pst_profile_port *port, uint16_t queue_id,
 uint32_t pst_port_pool_frame_bytes_max(const struct rte_mempool *pool);
 /* Mbufs that the kernel will never fill: outside what the AF_XDP driver registers. */
 uint32_t pst_port_pool_unusable_cnt(struct rte_mempool *pool);
+
+/* check.c: what the state of an interface, as read, means for a port on it. Returns the number of
+ * findings, at most cap. */
+struct pst_link;
+struct pst_link_offloads;
+unsigned pst_port_check_link(const struct pst_profile_port *port, const struct pst_link *link,
+	const struct pst_link_offloads *offloads, struct pst_port_finding *findings, unsigned cap);
 
 /* ethdev.c: configures, sets the queues up, starts. */
 int pst_port_ethdev_open(struct port *port, uint16_t ethdev, uint16_t queue_first,

@@ -223,6 +223,97 @@ Test(link, loopback_as_it_is)
 	cr_assert_lt(pst_link_read("no-such-if0", &link), 0);
 }
 
+/* ---- check ---- */
+
+/* An interface with nothing to say about, on which each case changes one thing. */
+static const struct pst_profile_port plain_port = {
+	.name = "p", .kind = PST_PORT_AF_XDP, .device = "eth9", .queue_cnt = 2};
+static const struct pst_link plain_link = {
+	.is_up = true, .is_running = true, .mtu = 1500, .driver = "ice", .rx_queue_cnt = 2};
+
+static void
+check_one(const struct pst_link *link, const struct pst_link_offloads *offloads, bool fatal,
+	const char *text, const char *cure)
+{
+	struct pst_port_finding found[8];
+	unsigned cnt = pst_port_check_link(&plain_port, link, offloads, found, 8);
+	cr_assert_eq(cnt, 1, "%s: %u findings", text, cnt);
+	cr_expect_str_eq(found[0].port, "p");
+	cr_expect_eq(found[0].fatal, fatal, "%s", found[0].text);
+	cr_expect(strstr(found[0].text, text), "%s", found[0].text);
+	cr_expect(strstr(found[0].text, "eth9"), "%s", found[0].text);
+	cr_expect_str_eq(found[0].cure, cure);
+}
+
+Test(check, nothing_to_say)
+{
+	const struct pst_link_offloads none = {0};
+	struct pst_port_finding found[8];
+	struct pst_link link = plain_link;
+	cr_expect_eq(pst_port_check_link(&plain_port, &link, &none, found, 8), 0);
+	link.mtu = 3502; /* with Ethernet header and a tag exactly what a buffer holds */
+	cr_expect_eq(pst_port_check_link(&plain_port, &link, &none, found, 8), 0);
+	link.is_loopback = true;
+	link.mtu = 65536;
+	cr_expect_eq(pst_port_check_link(&plain_port, &link, &none, found, 8), 0);
+}
+
+Test(check, each_finding_with_its_cure)
+{
+	const struct pst_link_offloads none = {0};
+	struct pst_link_offloads on = {0};
+	struct pst_link link = plain_link;
+
+	link.is_up = link.is_running = false;
+	check_one(&link, &none, true, "is down", "ip link set dev eth9 up");
+	link = plain_link;
+	link.is_running = false;
+	check_one(&link, &none, false, "no carrier", "");
+	link = plain_link;
+	link.rx_queue_cnt = 1;
+	check_one(&link, &none, true, "1 rx queues, the profile wants 2",
+		"ethtool -L eth9 combined 2");
+	link.rx_queue_cnt = 8;
+	check_one(&link, &none, false, "kernel path", "ethtool -L eth9 combined 2");
+	strcpy(link.driver, "veth");
+	check_one(&link, &none, false, "kernel path", "ethtool -L eth9 rx 2");
+	link = plain_link;
+	link.rx_queue_cnt = 0; /* no channels at all: one queue */
+	check_one(&link, &none, true, "1 rx queues", "ethtool -L eth9 combined 2");
+	link = plain_link;
+	link.mtu = 3503;
+	check_one(&link, &none, false, "MTU 3503", "ip link set dev eth9 mtu 3502");
+	link = plain_link;
+	on = (struct pst_link_offloads){.gro_forwarding = true};
+	check_one(&link, &on, false, "merged", "ethtool -K eth9 rx-udp-gro-forwarding off");
+	on = (struct pst_link_offloads){.gro_list = true};
+	check_one(&link, &on, false, "merged", "ethtool -K eth9 rx-gro-list off");
+	on = (struct pst_link_offloads){.vlan_strip = true};
+	check_one(&link, &on, false, "VLAN", "ethtool -K eth9 rx-vlan-offload off");
+	on = (struct pst_link_offloads){.udp_segmentation = true};
+	link.is_loopback = true;
+	check_one(&link, &on, false, "merged", "ethtool -K eth9 tx-udp-segmentation off");
+}
+
+Test(check, offloads_that_do_no_harm_where_they_are)
+{
+	const struct pst_link_offloads on = {.udp_segmentation = true, .vlan_strip = true};
+	struct pst_port_finding found[8];
+	struct pst_link link = plain_link;
+	strcpy(link.driver, "veth");
+	cr_expect_eq(pst_port_check_link(&plain_port, &link, &on, found, 8), 0);
+}
+
+Test(check, never_beyond_cap)
+{
+	const struct pst_link_offloads all = {true, true, true, true};
+	struct pst_port_finding found[8] = {0};
+	struct pst_link link = {.mtu = 9000};
+	cr_expect_eq(pst_port_check_link(&plain_port, &link, &all, found, 3), 3);
+	cr_expect_null(found[3].port);
+	cr_expect_gt(pst_port_check_link(&plain_port, &link, &all, found, 8), 3);
+}
+
 Test(xsk, finds_the_new_socket)
 {
 	struct pst_xsk_fds before, now;

@@ -377,6 +377,35 @@ def merged_datagrams_are_found(net):
     sink.stop()
 
 
+def cures_of_findings_work(net):
+    """What is found on a real interface is found no more once the command that it names was run."""
+    ours, _ = net.veth(mtu=9000, queues=(2, 2))
+    for feature in ("rx-udp-gro-forwarding", "rx-gro-list"):
+        net.execute(ours, "ethtool", "-K", "in", feature, "on")
+    net.ip(ours, "link", "set", "in", "down")
+    sink = Sink(net, ours, "af_xdp", "in", f"0.0.0.0/{PORT}")
+    sink.refused("finding fatal")
+    cures = [line.split(" | ")[1] for line in sink.said("finding")]
+    assert cures[0] == "ip link set dev in up" and len(cures) == 5, sink.text()
+    for command in cures:
+        net.execute(ours, *command.split())
+    wait_until("carrier", lambda: "LOWER_UP" in net.ip(ours, "link", "show", "dev", "in"))
+    sink = Sink(net, ours, "af_xdp", "in", f"0.0.0.0/{PORT}").ready()
+    assert not sink.said("finding"), sink.text()
+    sink.stop()
+
+
+def documented_capabilities_suffice(net):
+    ours = net.namespace()
+    kept = "+net_raw,+net_admin,+bpf,+perfmon,+ipc_lock,+sys_admin"
+    sink = Sink(net, ours, "af_xdp", "lo", f"127.0.0.1/{PORT}", wrap=(
+        "setpriv", f"--bounding-set=-all,{kept}", "--inh-caps=-all")).ready()
+    traffic = Traffic()
+    traffic.send(net.socket(ours, *UDP4), "127.0.0.1", PORT, [100, 5000])
+    traffic.arrived(sink)
+    sink.stop()
+
+
 def what_a_full_ring_loses_is_counted(net):
     ours = net.namespace()
     sink = Sink(net, ours, "af_xdp", "lo", f"127.0.0.1/{PORT}").ready()
@@ -511,6 +540,14 @@ def tap_receives(net):
     wait_until("three datagrams", lambda: len(sink.got) >= 3)
     assert {(size, crc) for _, _, size, crc, _ in sink.got} == set(traffic.sent)
     sink.stop()
+
+
+def tap_filter_opens_for_groups(net):
+    for listener, count in (("10.8.0.2", "0"), ("239.7.7.7", "1"), ("ff05::7", "1")):
+        ours = net.namespace()
+        sink = Sink(net, ours, "vdev", "net_tap0,iface=tap0", f"{listener}/{PORT}").ready()
+        assert f"allmulti {count}" in net.ip(ours, "-d", "link", "show", "dev", "tap0"), listener
+        sink.stop()
 
 
 def memif_receives(net):
