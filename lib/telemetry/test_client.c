@@ -127,7 +127,7 @@ Test(server, nobody_there_is_said_with_path_and_remedy)
 Test(server, a_greeting_that_is_none_is_refused)
 {
 	static const char *const answers[] = {"hello", NULL};
-	struct canned canned;
+	static struct canned canned; /* the thread may outlive this call */
 	serve(&canned, answers);
 	cr_assert_not_null(strstr(open_fails("p").text, "not the greeting"));
 }
@@ -135,7 +135,7 @@ Test(server, a_greeting_that_is_none_is_refused)
 Test(server, a_greeting_without_length_is_refused)
 {
 	static const char *const answers[] = {"{\"max_output_len\":-1}", NULL};
-	struct canned canned;
+	static struct canned canned; /* the thread may outlive this call */
 	serve(&canned, answers);
 	cr_assert_not_null(strstr(open_fails("p").text, "not the greeting"));
 }
@@ -143,7 +143,7 @@ Test(server, a_greeting_without_length_is_refused)
 static struct pst_diag
 list_fails(const char *const *answers)
 {
-	struct canned canned;
+	static struct canned canned; /* the thread may outlive this call */
 	struct pst_client *client;
 	struct pst_diag diag;
 	serve(&canned, answers);
