@@ -505,7 +505,7 @@ Test(recovery, of_an_interrupted_recovery)
 			cr_assert_eq(f->recovery.next_offset, 2 * where, "call %u", n);
 			cr_assert_eq(fix_close(f), 0);
 			expect_no_findings(f);
-			cr_assert_eq(expect_true_records(f), 2 * where);
+			cr_assert_eq(expect_true_records(f), (unsigned)(2 * where));
 			fix_free(f);
 			fault_fini(&fault);
 			if (!reached)
