@@ -1,0 +1,484 @@
+"""A laboratory for tests that run the appliance: two network namespaces joined by a veth pair,
+penstockd in one of them, senders in the other, and the means to compare what went in with what
+came out. Everything it makes goes away when the process ends, however it ends; what an earlier
+one could not take away (kill -9) goes when the next one starts.
+
+    a (sender)  va 10.77.0.1 fd77::1  ----  vb 10.77.0.2 fd77::2  b (appliance)
+"""
+
+import atexit
+import collections
+import ctypes
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+TOP = pathlib.Path(os.environ.get("PST_TOP", pathlib.Path(__file__).resolve().parent.parent))
+BUILD = pathlib.Path(os.environ.get("PST_BUILD", TOP / "run" / "build"))
+FULL = os.environ.get("PST_FULL") == "1"
+SEED = int(os.environ.get("PST_SEED", "1"))
+
+PENSTOCKD = BUILD / "app/penstockd/penstockd"
+PENSTOCK = BUILD / "app/penstock/penstock"
+LOAD = BUILD / "app/penstock-load/penstock-load"
+
+IPV4_A, IPV4_B = "10.77.0.1", "10.77.0.2"
+IPV6_A, IPV6_B = "fd77::1", "fd77::2"
+PREFIX = "pst-lab"
+
+# Nothing here is timed: this is how long a thing may take before it counts as hanging.
+PATIENCE_S = 60
+
+
+class Failed(Exception):
+    """A test case did not come out as it should."""
+
+
+class Skipped(Exception):
+    """This machine cannot run a test case."""
+
+
+def check(condition, why):
+    if not condition:
+        raise Failed(why)
+
+
+def check_equal(got, wanted, what):
+    if got != wanted:
+        raise Failed(f"{what}: {got}, not {wanted}")
+
+
+def run(command, **options):
+    """Runs a command that must succeed; returns its standard output as bytes."""
+    done = subprocess.run(
+        [str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    )
+    if done.returncode != 0:
+        text = done.stderr.decode(errors="replace").strip() or f"exit {done.returncode}"
+        raise Failed(f"{' '.join(str(c) for c in command)}: {text}")
+    return done.stdout
+
+
+def wait_until(condition, what):
+    """Waits for condition() to become true; returns what it returned."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise Failed(f"{what}: not within {PATIENCE_S} s")
+        time.sleep(0.02)
+
+
+def remove_namespace(name):
+    pids = subprocess.run(["ip", "netns", "pids", name], stdout=subprocess.PIPE, text=True)
+    for pid in pids.stdout.split():
+        try:
+            os.kill(int(pid), signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
+
+
+def remove_leftovers():
+    """Namespaces of laboratories whose process is gone."""
+    listing = subprocess.run(["ip", "netns", "list"], stdout=subprocess.PIPE, text=True)
+    for line in listing.stdout.splitlines():
+        found = re.match(rf"({PREFIX}-(\d+)-[ab])\b", line)
+        if found and not pathlib.Path(f"/proc/{found.group(2)}").exists():
+            remove_namespace(found.group(1))
+
+
+class Hugepages:
+    """Reserves pages for as long as the process lives, then gives back what it took."""
+
+    PATH = pathlib.Path("/proc/sys/vm/nr_hugepages")
+
+    def __init__(self):
+        self.taken = 0
+
+    @staticmethod
+    def free():
+        text = pathlib.Path("/proc/meminfo").read_text()
+        found = re.search(r"HugePages_Free:\s+(\d+)", text)
+        return int(found.group(1)) if found else 0
+
+    def add(self, page_cnt):
+        before = int(self.PATH.read_text())
+        self.PATH.write_text(str(before + page_cnt))
+        return int(self.PATH.read_text()) - before
+
+    def reserve(self, page_cnt):
+        """Whether that many pages are free now."""
+        missing = page_cnt - self.free()
+        if missing <= 0:
+            return True
+        try:
+            if self.taken == 0:
+                atexit.register(self.give_back)
+            self.taken += self.add(missing)
+        except OSError:
+            return False
+        return self.free() >= page_cnt
+
+    def give_back(self):
+        self.add(-self.taken)
+
+
+HUGEPAGES = Hugepages()
+
+
+class Lab:
+    """The two namespaces. One a process."""
+
+    def __init__(self):
+        if os.geteuid() != 0:
+            raise Skipped("network namespaces need root")
+        remove_leftovers()
+        self.a = f"{PREFIX}-{os.getpid()}-a"
+        self.b = f"{PREFIX}-{os.getpid()}-b"
+        atexit.register(self.close)
+        for name in (self.a, self.b):
+            try:
+                run(["ip", "netns", "add", name])
+            except Failed as failure:
+                raise Skipped(f"no network namespaces here: {failure}")
+        # One queue each way: a sender with more of them than the receiver has sockets would
+        # put flows where no socket listens.
+        run(
+            ["ip", "link", "add", "va", "netns", self.a, "numtxqueues", "1", "numrxqueues", "1"]
+            + ["type", "veth", "peer", "name", "vb", "netns", self.b]
+            + ["numtxqueues", "1", "numrxqueues", "1"]
+        )
+        for name, device, ipv4, ipv6 in (
+            (self.a, "va", IPV4_A, IPV6_A),
+            (self.b, "vb", IPV4_B, IPV6_B),
+        ):
+            self.run(name, ["ip", "link", "set", "lo", "up"])
+            self.run(name, ["ip", "addr", "add", f"{ipv4}/24", "dev", device])
+            self.run(name, ["ip", "addr", "add", f"{ipv6}/64", "dev", device, "nodad"])
+            self.run(name, ["ip", "link", "set", device, "up"])
+        # Tags must be in the bytes, not beside them.
+        self.run(self.a, ["ethtool", "-K", "va", "txvlan", "off"])
+        self.mac_b = self.mac(self.b, "vb")
+        self.mac_a = self.mac(self.a, "va")
+
+    def close(self):
+        for name in (self.a, self.b):
+            remove_namespace(name)
+
+    def run(self, namespace, command, **options):
+        return run(["ip", "netns", "exec", namespace] + command, **options)
+
+    def popen(self, namespace, command, **options):
+        return subprocess.Popen(
+            ["ip", "netns", "exec", namespace] + [str(c) for c in command], **options
+        )
+
+    def mac(self, namespace, device):
+        out = self.run(namespace, ["ip", "-j", "link", "show", device])
+        return json.loads(out)[0]["address"]
+
+    def socket(self, namespace, family, kind):
+        """A socket of that namespace, for use by this process."""
+        made = []
+
+        def make():
+            # A namespace is a thread's: this one enters it and ends.
+            libc = ctypes.CDLL(None, use_errno=True)
+            with open(f"/var/run/netns/{namespace}") as f:
+                if libc.setns(f.fileno(), 0x40000000) != 0:
+                    made.append(OSError(ctypes.get_errno(), "setns"))
+                    return
+            made.append(socket.socket(family, kind))
+
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join()
+        if isinstance(made[0], OSError):
+            raise made[0]
+        return made[0]
+
+    def sender(self, to=IPV4_B):
+        """A UDP socket of namespace a."""
+        family = socket.AF_INET6 if ":" in to else socket.AF_INET
+        return self.socket(self.a, family, socket.SOCK_DGRAM)
+
+    def load(self, *arguments, namespace=None):
+        """Runs penstock-load in namespace a; returns its report."""
+        out = self.run(namespace or self.a, [LOAD, "--json", *arguments])
+        return json.loads(out)
+
+    def load_start(self, *arguments):
+        return self.popen(self.a, [LOAD, "--json", *arguments], stdout=subprocess.PIPE)
+
+
+def load_report(process):
+    """The report of a penstock-load that was started, once it has ended."""
+    out, _ = process.communicate(timeout=PATIENCE_S)
+    check_equal(process.returncode, 0, "exit status of penstock-load")
+    return json.loads(out)
+
+
+PROFILE = """\
+name: {name}
+data:
+  dir: {data}
+cores:
+  main: 0
+  rx: [{core_rx}]
+  writers: [0]
+memory:
+  size: {memory}
+  no-huge: {no_huge}
+ports:
+  - name: wire
+    interface: {interface}
+    checksum: local
+listeners:
+  - name: syslog
+    addresses: [{addresses}]
+    port: 5514
+    framing: datagram
+    stream: syslog
+  - name: metrics
+    addresses: [{addresses}]
+    port: 8125
+    framing: lines
+    stream: metrics
+  - name: feed
+    addresses: [{addresses}]
+    port: 26400
+    framing: mold64
+    stream: feed
+streams:
+  - name: syslog
+  - name: metrics
+  - name: feed
+  - name: alerts
+{rules}
+telemetry:
+  prefix: {name}
+"""
+
+RULES_SECTION = """\
+rules:
+  file: {file}
+  cache: {cache}
+"""
+
+
+class Appliance:
+    """One penstockd with a directory of its own under the laboratory."""
+
+    serial = 0
+
+    def __init__(self, lab, rules=None, no_huge=False, directory=None, interface="vb"):
+        Appliance.serial += 1
+        self.lab = lab
+        self.name = f"{PREFIX}-{os.getpid()}-{Appliance.serial}"
+        self.own = directory is None
+        self.dir = pathlib.Path(directory or tempfile.mkdtemp(prefix=f"{PREFIX}-"))
+        self.data = self.dir / "data"
+        self.profile = self.dir / f"{self.name}.yaml"
+        self.rules = self.dir / "rules.yaml"
+        self.log = self.dir / f"{self.name}.log"
+        self.process = None
+        self.memory_mib = 512
+        if not no_huge and not HUGEPAGES.reserve(self.memory_mib // 2):
+            raise Skipped(f"{self.memory_mib // 2} hugepages are not to be had")
+        section = ""
+        if rules is not None:
+            self.rules.write_text(rules)
+            section = RULES_SECTION.format(file=self.rules, cache=self.dir / "cache")
+        self.profile.write_text(
+            PROFILE.format(
+                name=self.name,
+                data=self.data,
+                core_rx=min(1, (os.cpu_count() or 1) - 1),
+                memory=f"{self.memory_mib}M",
+                no_huge="true" if no_huge else "false",
+                interface=interface,
+                addresses=f"{IPV4_B}, '{IPV6_B}'",
+                rules=section,
+            )
+        )
+        atexit.register(self.close)
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(f"/var/run/dpdk/{self.name}", ignore_errors=True)
+        if self.own:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def start(self):
+        """Starts it and waits until it answers on its telemetry socket."""
+        self.spawn()
+        wait_until(self._answers, "penstockd answers")
+        return self
+
+    def spawn(self):
+        with open(self.log, "ab") as log:
+            self.process = self.lab.popen(
+                self.lab.b, [PENSTOCKD, "--profile", self.profile], stdout=log, stderr=log
+            )
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            raise Failed(f"penstockd ended with status {self.process.returncode}:\n{self.said()}")
+        try:
+            self.status()
+        except (Failed, ValueError):
+            return False
+        return True
+
+    def said(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def status(self):
+        out = run([PENSTOCK, "status", "--json", "--prefix", self.name])
+        return json.loads(out)
+
+    def rest(self, polled):
+        """Waits until that many frames were polled and all of their events are settled."""
+
+        def settled():
+            status = self.status()
+            if status["frames"]["polled"] > polled:
+                raise Failed(f"polled {status['frames']['polled']} frames of {polled}")
+            done = status["frames"]["polled"] == polled and status["events"]["in_flight"] == 0
+            return status if done else None
+
+        try:
+            return wait_until(settled, f"{polled} frames polled and settled")
+        except Failed as failure:
+            raise Failed(f"{failure}: {json.dumps(self.status()['frames'])}")
+
+    def signal(self, number):
+        os.kill(self.process.pid, number)
+
+    def terminate(self):
+        """SIGTERM; must drain and exit 0."""
+        self.signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"penstockd does not end on SIGTERM:\n{self.said()}")
+        if status != 0:
+            raise Failed(f"penstockd ended with status {status}:\n{self.said()}")
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def cat(self, topic, *arguments):
+        """The events of a stream, as bytes, partition by partition."""
+        out = run([PENSTOCK, "cat", "-d", self.data, topic, "-o", "earliest"] + list(arguments))
+        return out.split(b"\n")[:-1]
+
+    def records(self, topic):
+        """The records of a stream as dictionaries; values as bytes."""
+        out = run([PENSTOCK, "cat", "-d", self.data, topic, "-o", "earliest", "--format", "json"])
+        return [json.loads(line) for line in out.splitlines()]
+
+    def verify(self):
+        run([PENSTOCK, "verify", self.data])
+
+
+def check_books(status, found=None, stored=None):
+    """Both books balance; and hold these numbers."""
+    frames, events = status["frames"], status["events"]
+    check_equal(frames["residual"], 0, "residual of frames")
+    check_equal(events["residual"], 0, "residual of events")
+    check_equal(
+        frames["carried"] + sum(frames["rejected"].values()) + sum(frames["ignored"].values()),
+        frames["polled"],
+        "carried + rejected + ignored",
+    )
+    if found is not None:
+        check_equal(events["found"], found, "events found")
+    if stored is not None:
+        check_equal(events["stored"], stored, "events stored")
+
+
+def check_frames(status, *reports):
+    """The frames' book equals the sum of what penstock-load says."""
+    frames = status["frames"]
+    wanted = {"rejected": collections.Counter(), "ignored": collections.Counter()}
+    for report in reports:
+        for kind in wanted:
+            wanted[kind].update(report["frames"][kind])
+    for kind, reasons in wanted.items():
+        got = {reason: n for reason, n in frames[kind].items() if n}
+        check_equal(got, dict(reasons), f"frames {kind}")
+    check_equal(frames["carried"], sum(r["frames"]["carried"] for r in reports), "frames carried")
+    check_equal(frames["polled"], sum(r["frames"]["sent"] for r in reports), "frames polled")
+
+
+def check_same_events(got, wanted, what):
+    """Each event as often as it was sent, whatever the order."""
+    lost = collections.Counter(wanted)
+    lost.subtract(collections.Counter(got))
+    missing = {e: n for e, n in lost.items() if n > 0}
+    extra = {e: -n for e, n in lost.items() if n < 0}
+    if missing or extra:
+        example = repr(next(iter(missing or extra))[:80])
+        raise Failed(
+            f"{what}: {sum(missing.values())} events missing, {sum(extra.values())} too many, "
+            f"such as {example}"
+        )
+
+
+def recorded(path):
+    """The events of a file that penstock-load --record wrote."""
+    return pathlib.Path(path).read_bytes().split(b"\n")[:-1]
+
+
+CASES = []
+
+
+def case(function):
+    """Marks a test case: a function of the laboratory."""
+    CASES.append(function)
+    return function
+
+
+def main():
+    """Runs the cases of the program (all, or those named on its command line)."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    chosen = [c for c in CASES if not sys.argv[1:] or c.__name__ in sys.argv[1:]]
+    failed = 0
+    try:
+        lab = Lab()
+    except Skipped as skip:
+        for function in chosen:
+            print(f"skip {function.__name__}: {skip}", flush=True)
+        return 0
+    for function in chosen:
+        try:
+            function(lab)
+            print(f"ok {function.__name__}", flush=True)
+        except Skipped as skip:
+            print(f"skip {function.__name__}: {skip}", flush=True)
+        except Exception as error:
+            failed += 1
+            if not isinstance(error, Failed):
+                traceback.print_exc(file=sys.stdout)
+            # The first line goes with the verdict, the rest before it.
+            first, *rest = str(error).splitlines() or [type(error).__name__]
+            print("\n".join(rest))
+            print(f"not ok {function.__name__}: {first}", flush=True)
+    return 1 if failed else 0
