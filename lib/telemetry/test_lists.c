@@ -248,7 +248,9 @@ Test(lists, sessions_that_begin_meanwhile_hide_and_double_none)
 	fake_start(1, 1, 1);
 
 	fake.sessions_begin = 3;
-	json_t *sessions = json_object_get(pst_client_status(fake_client(), &diag), "sessions");
+	struct pst_client *client = fake_client();
+	json_t *sessions = json_object_get(pst_client_status(client, &diag), "sessions");
+	pst_client_close(client);
 	json_array_foreach(sessions, s, session)
 	{
 		for (uint32_t i = 0; i < 100; i++) {

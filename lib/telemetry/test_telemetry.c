@@ -222,6 +222,7 @@ Test(telemetry, rude_clients_do_no_harm)
 	cr_assert_not_null(client, "%s", diag.text);
 	json_t *list = pst_client_list(client, "/penstock/rules", 0, &diag);
 	cr_assert_eq(json_array_size(json_object_get(list, "items")), 1000);
+	pst_client_close(client);
 }
 
 Test(telemetry, the_eleventh_client_is_told_why_it_is_not_served)
