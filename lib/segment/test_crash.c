@@ -158,12 +158,17 @@ Test(crash, killed_again_and_again)
 	struct acked *acked = shared();
 	struct pst_log_config config = crash_config();
 	unsigned seed = 12345;
+	uint64_t total = 0;
 	for (int i = 0; i < KILL_CNT; i++) {
 		char what[32];
 		snprintf(what, sizeof(what), "kill %d", i);
 		pid_t child = start_child(f, acked, i % 2 ? 20000 : 4000000);
+		/* Also before anything was acknowledged. */
+		while (i % 2 && atomic_load(&acked->cnt) == 0)
+			sleep_ms(1);
 		sleep_ms((unsigned)rand_r(&seed) % 60);
 		kill_child(child);
+		total += atomic_load(&acked->cnt);
 		/* A reader without a daemon sees no less than what was acknowledged. */
 		expect_acked(f, acked, 0, what);
 		expect_no_findings(f, what);
@@ -172,9 +177,86 @@ Test(crash, killed_again_and_again)
 		cr_assert_eq(fix_close(f), 0);
 		expect_no_findings(f, what);
 	}
-	cr_assert_gt(atomic_load(&acked->cnt), 0);
+	cr_assert_gt(total, 0);
 	munmap(acked, sizeof(*acked));
 	fix_free(f);
+}
+
+#define LATE_CNT   256
+#define LATE_BYTES (1024 * 1024)
+
+/* Queues many writes and waits to be killed. */
+static void
+child_queues(const char *path, struct acked *acked)
+{
+	struct pst_disk *disk = pst_disk_real();
+	struct pst_datadir *dir;
+	struct pst_disk_queue *queue;
+	struct pst_diag diag;
+	static struct iovec iov[LATE_CNT];
+	uint8_t *data = aligned_alloc(4096, LATE_BYTES);
+	memset(data, 0xaa, LATE_BYTES);
+	if (pst_datadir_open(path, &dir, &diag) < 0)
+		_exit(1);
+	int file = disk->ops->open(disk, pst_datadir_fd(dir), "penstock.test",
+		PST_DISK_WRITE | PST_DISK_CREATE | PST_DISK_DIRECT);
+	if (file < 0 || posix_fallocate(file, 0, (off_t)LATE_CNT * LATE_BYTES) != 0)
+		_exit(2);
+	if (disk->ops->queue_open(disk, LATE_CNT, pst_datadir_lock_fd(dir), &queue, &diag) < 0)
+		_exit(3);
+	for (int i = 0; i < LATE_CNT; i++) {
+		iov[i] = (struct iovec){data, LATE_BYTES};
+		disk->ops->queue_write(queue, file, &iov[i], 1, (uint64_t)i * LATE_BYTES, NULL);
+	}
+	disk->ops->queue_submit(queue);
+	atomic_store(&acked->started, 1);
+	for (;;)
+		pause();
+}
+
+/* How many of the writes have landed. */
+static unsigned
+landed(const char *path)
+{
+	char file[256];
+	uint8_t byte;
+	unsigned cnt = 0;
+	snprintf(file, sizeof(file), "%s/penstock.test", path);
+	int fd = open(file, O_RDONLY);
+	for (int i = 0; i < LATE_CNT; i++)
+		cnt += pread(fd, &byte, 1, (off_t)i * LATE_BYTES) == 1 && byte == 0xaa;
+	close(fd);
+	return cnt;
+}
+
+/* Writes of a killed process go on for a while: as long as they do, nobody gets the lock. */
+Test(crash, the_lock_outlives_a_killed_queue)
+{
+	char path[128];
+	struct acked *acked = shared();
+	for (int i = 0; i < 3; i++) {
+		struct pst_datadir *dir;
+		struct pst_diag diag;
+		fix_path(path, false);
+		atomic_store(&acked->started, 0);
+		pid_t child = fork();
+		if (child == 0)
+			child_queues(path, acked);
+		while (!atomic_load(&acked->started)) {
+			int status;
+			cr_assert_eq(waitpid(child, &status, WNOHANG), 0);
+		}
+		kill_child(child);
+		cr_assert_eq(pst_datadir_open(path, &dir, &diag), 0, "%s", diag.text);
+		unsigned first = landed(path);
+		sleep_ms(300);
+		unsigned later = landed(path);
+		pst_datadir_close(dir);
+		fix_remove(path);
+		cr_assert_eq(
+			first, later, "%u writes landed after the lock was taken", later - first);
+	}
+	munmap(acked, sizeof(*acked));
 }
 
 /* Sum over all .log files' bytes, that changes when a write lands. */
