@@ -329,6 +329,16 @@ Test(order, retired_one_by_one)
 	fix_rest(f);
 	int dir = f->app->logs[f->log_idx]->dir;
 	f->app->logs[f->log_idx]->retain_bytes = 40000;
+	/* The directory's sync hangs: no second one goes. */
+	fault.hold = FAULT_QUEUE_SYNC;
+	for (unsigned i = 0; i < 20; i++) {
+		f->now_ns += PST_HOUSEKEEPING_NS;
+		polls(f, 3);
+	}
+	struct pst_log_stats stats;
+	pst_log_stats(f->app, f->log_idx, &stats);
+	cr_assert_eq(stats.retired_segment_cnt, 1);
+	fault.hold = 0;
 	for (unsigned i = 0; i < 20; i++) {
 		f->now_ns += PST_HOUSEKEEPING_NS;
 		fix_rest(f);
