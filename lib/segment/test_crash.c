@@ -222,22 +222,21 @@ child_queues(const char *path, struct acked *acked)
 static int64_t
 landed(const char *path)
 {
-	static struct {
-		struct fiemap map;
-		struct fiemap_extent extents[4 * LATE_CNT];
-	} arg;
+	static _Alignas(struct fiemap)
+		uint8_t memory[sizeof(struct fiemap) + 4 * LATE_CNT * sizeof(struct fiemap_extent)];
+	struct fiemap *map = (struct fiemap *)memory;
 	char file[256];
 	int64_t bytes = 0;
 	snprintf(file, sizeof(file), "%s/penstock.test", path);
 	int fd = open(file, O_RDONLY);
-	memset(&arg, 0, sizeof(arg));
-	arg.map.fm_length = FIEMAP_MAX_OFFSET;
-	arg.map.fm_extent_count = 4 * LATE_CNT;
-	int rc = ioctl(fd, FS_IOC_FIEMAP, &arg.map);
+	memset(memory, 0, sizeof(memory));
+	map->fm_length = FIEMAP_MAX_OFFSET;
+	map->fm_extent_count = 4 * LATE_CNT;
+	int rc = ioctl(fd, FS_IOC_FIEMAP, map);
 	close(fd);
-	for (unsigned i = 0; rc == 0 && i < arg.map.fm_mapped_extents; i++) {
-		if (!(arg.map.fm_extents[i].fe_flags & FIEMAP_EXTENT_UNWRITTEN))
-			bytes += (int64_t)arg.map.fm_extents[i].fe_length;
+	for (unsigned i = 0; rc == 0 && i < map->fm_mapped_extents; i++) {
+		if (!(map->fm_extents[i].fe_flags & FIEMAP_EXTENT_UNWRITTEN))
+			bytes += (int64_t)map->fm_extents[i].fe_length;
 	}
 	return rc == 0 ? bytes : -1;
 }

@@ -486,7 +486,7 @@ Test(recovery, of_an_interrupted_recovery)
 	size_t len;
 	uint8_t *log = fix_file(origin, LOG0, &len);
 	struct pst_log_config config = fix_log_config();
-	for (int where = 5; where < 8; where += 2) { /* set aside; cut */
+	for (unsigned where = 5; where < 8; where += 2) { /* set aside; cut */
 		log[ends[where - 1] + 100] ^= 1;
 		fix_write_file(origin, LOG0, log, len);
 		for (unsigned n = 1;; n++) {
