@@ -283,6 +283,7 @@ class Appliance:
     """One penstockd with a directory of its own under the laboratory."""
 
     serial = 0
+    made = []  # to be closed when the case ends, however it ends
 
     def __init__(self, lab, rules=None, no_huge=False, directory=None, interface="vb"):
         Appliance.serial += 1
@@ -315,6 +316,7 @@ class Appliance:
             )
         )
         atexit.register(self.close)
+        Appliance.made.append(self)
 
     def close(self):
         if self.process and self.process.poll() is None:
@@ -481,4 +483,7 @@ def main():
             first, *rest = str(error).splitlines() or [type(error).__name__]
             print("\n".join(rest))
             print(f"not ok {function.__name__}: {first}", flush=True)
+        finally:
+            while Appliance.made:
+                Appliance.made.pop().close()
     return 1 if failed else 0
