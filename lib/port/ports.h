@@ -8,7 +8,7 @@
 
 #include "port/port.h"
 
-#define PST_PORT_ARG_LEN 512
+#define PST_PORT_ARG_LEN 4096
 
 /* See pool.c for the picture of a chunk. */
 #define PST_PORT_AF_XDP_FRAME_BYTES_MAX 3520u
