@@ -173,6 +173,19 @@ class Sink:
         """Of the program itself: ip and setpriv become it."""
         return self.process.pid
 
+    def pause(self):
+        """Returns once it polls no more."""
+        self.process.send_signal(signal.SIGSTOP)
+
+        def state():
+            with open(f"/proc/{self.pid()}/stat") as f:
+                return f.read().rsplit(")", 1)[1].split()[0]
+
+        wait_until("the sink stands still", lambda: state() == "T")
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def said(self, start):
         return [line for line in self.log if line.startswith(start)]
 

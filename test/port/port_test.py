@@ -409,12 +409,11 @@ def documented_capabilities_suffice(net):
 def what_a_full_ring_loses_is_counted(net):
     ours = net.namespace()
     sink = Sink(net, ours, "af_xdp", "lo", f"127.0.0.1/{PORT}").ready()
-    pid = sink.pid()
     sock = net.socket(ours, *UDP4)
-    os.kill(pid, signal.SIGSTOP)
+    sink.pause()
     for _ in range(10000):
         sock.sendto(b"z" * 100, ("127.0.0.1", PORT))
-    os.kill(pid, signal.SIGCONT)
+    sink.resume()
     wait_until("what fitted", lambda: len(sink.got) >= 2048)
     stats = sink.stop()
     assert len(sink.got) == 2048, len(sink.got)
@@ -426,12 +425,11 @@ def what_a_full_ring_loses_is_counted(net):
 def what_a_full_socket_loses_is_counted(net):
     ours = net.namespace()
     sink = Sink(net, ours, "af_xdp", "lo", f"127.0.0.1/{PORT}").ready()
-    pid = sink.pid()
     sock = net.socket(ours, *UDP4)
-    os.kill(pid, signal.SIGSTOP)
+    sink.pause()
     for _ in range(600):
         sock.sendto(b"z" * 60000, ("127.0.0.1", PORT))
-    os.kill(pid, signal.SIGCONT)
+    sink.resume()
     wait_until("all accounted for", lambda: (
         lambda s: s["k_received"] + s["k_dropped"] == 600)(sink.stats()))
     stats = sink.stop()
@@ -444,12 +442,11 @@ def what_a_full_socket_loses_is_counted(net):
 def stop_drains_both_paths(net):
     ours = net.namespace()
     sink = Sink(net, ours, "af_xdp", "lo", f"127.0.0.1/{PORT}").ready()
-    pid = sink.pid()
     traffic, sock = Traffic(), net.socket(ours, *UDP4)
-    os.kill(pid, signal.SIGSTOP)
+    sink.pause()
     traffic.send(sock, "127.0.0.1", PORT, [100] * 1000 + [5000] * 100)
-    os.kill(pid, signal.SIGTERM)
-    os.kill(pid, signal.SIGCONT)
+    sink.process.terminate()
+    sink.resume()
     sink.stop()
     traffic.compare(sink)
 
