@@ -23,6 +23,8 @@
 #define CHECKPOINT_TICKS 10
 #define STOP_LIMIT_NS    UINT64_C(10000000000)
 #define CLOCK_STEP_NS    1000000 /* below it is drift, not a step */
+#define MEMORY_TRIES     20
+#define MEMORY_WAIT_NS   1000000000
 #define FINDINGS_MAX     32
 
 struct daemon {
@@ -132,6 +134,20 @@ say_findings(const struct pst_ports *ports)
 	return fatal;
 }
 
+/* The kernel gives back a killed predecessor's packet memory a moment after its death. */
+static int
+await_memory(const struct pst_profile *profile, struct pst_diag *diag)
+{
+	const struct timespec pause = {.tv_nsec = MEMORY_WAIT_NS / MEMORY_TRIES};
+	int rc = pst_profile_check_memory(profile, diag);
+
+	for (unsigned i = 0; i < MEMORY_TRIES && rc != 0; i++) {
+		nanosleep(&pause, NULL);
+		rc = pst_profile_check_memory(profile, diag);
+	}
+	return rc;
+}
+
 /* Everything up to running lcores. Returns 0 or the exit status. */
 static int
 start(struct daemon *d)
@@ -142,7 +158,7 @@ start(struct daemon *d)
 	struct pst_diag diag;
 
 	p->profile = profile;
-	if (pst_profile_check_memory(profile, &diag) != 0)
+	if (await_memory(profile, &diag) != 0)
 		return fail(&diag, EXIT_USAGE);
 	if (load_rules(d, &rules, &diag) != 0)
 		return fail(&diag, EXIT_USAGE);
