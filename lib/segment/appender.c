@@ -137,10 +137,10 @@ log_new(struct pst_appender *app, const struct pst_log_config *config)
 	log->retain_bytes = config->retain_bytes;
 	log->retain_age_ns = config->retain_age_ns;
 	log->cur = &log->segments[0];
-	log->retire_synced = true;
 	log->sync_io = (struct pst_io){.kind = PST_IO_SYNC, .log = log};
 	log->index_io = (struct pst_io){.kind = PST_IO_INDEX_SYNC, .log = log};
 	log->dir_io = (struct pst_io){.kind = PST_IO_DIR_SYNC, .log = log};
+	log->unlink_io = (struct pst_io){.kind = PST_IO_UNLINK, .log = log};
 	log->durable_block = aligned_alloc(PST_BLOCK_BYTES, PST_BLOCK_BYTES);
 	log->flush_block = aligned_alloc(PST_BLOCK_BYTES, PST_BLOCK_BYTES);
 	pst_log_dir_name(log->name, config->topic, config->partition);
@@ -201,10 +201,7 @@ pst_append(struct pst_appender *app, int log_idx, uint8_t *batch, uint32_t len, 
 	PST_ASSERT(pst_batch_peek(batch, len, &info) == PST_BATCH_OK && info.total_bytes == len);
 	app->now_ns = now_ns;
 	pst_batch_set_base_offset(batch, log->next_offset, PST_LEADER_EPOCH);
-	int rc = pst_log_append(log, batch, &info, cookie);
-	if (rc == -EAGAIN)
-		app->flush_asked = true; /* buffers come back with a flush */
-	return rc;
+	return pst_log_append(log, batch, &info, cookie);
 }
 
 static void
@@ -228,6 +225,9 @@ reap(struct pst_appender *app)
 				break;
 			case PST_IO_DIR_SYNC:
 				pst_roll_dir_synced(io->log, done[i].result);
+				break;
+			case PST_IO_UNLINK:
+				pst_retention_unlinked(io->log, done[i].result);
 				break;
 			}
 		}
@@ -369,9 +369,7 @@ pst_log_stats(const struct pst_appender *app, int log_idx, struct pst_log_stats 
 	out->durable_offset = log->durable.next_offset;
 	out->start_offset = closed_cnt ? log->closed[log->closed_first].base_offset
 				       : log->durable.segment_base;
-	/* While a new segment is being made, the last closed one still has the durable end. */
-	bool durable_open = log->roll < PST_ROLL_CREATE;
-	out->segment_cnt = closed_cnt + durable_open;
-	out->log_bytes = log->closed_bytes + (durable_open ? log->durable.segment_bytes : 0);
+	out->segment_cnt = closed_cnt + 1;
+	out->log_bytes = log->closed_bytes + log->durable.segment_bytes;
 	out->failed = log->failed;
 }

@@ -6,9 +6,9 @@
  * are single components below an open directory, but for the data directory's own path; symbolic
  * links are never followed.
  *
- * The queue carries what must not make its caller wait: writes and syncs, in flight together. What
- * is submitted may complete in any order; a sync covers the writes that were reaped before it was
- * queued, and no others. */
+ * The queue carries what must not make its caller wait: writes, syncs and removals, in flight
+ * together. What is submitted may complete in any order; a sync covers the writes that were reaped
+ * before it was queued, and no others. */
 #ifndef PST_DISK_H
 #define PST_DISK_H
 
@@ -38,7 +38,7 @@ struct pst_disk_stat {
 
 struct pst_disk_done {
 	void *tag;
-	int64_t result; /* bytes written, 0 for a sync, or -errno */
+	int64_t result; /* bytes written, 0 for the others, or -errno */
 };
 
 struct pst_disk;
@@ -82,6 +82,8 @@ struct pst_disk_ops {
 		unsigned iov_cnt, uint64_t pos, void *tag);
 	/* data_only: fdatasync, data and size; else fsync, needed for directories. */
 	int (*queue_sync)(struct pst_disk_queue *queue, int file, bool data_only, void *tag);
+	/* name stays as it is until reaped. */
+	int (*queue_unlink)(struct pst_disk_queue *queue, int dir, const char *name, void *tag);
 	/* Hands everything queued to the disk. -EAGAIN: it could not take it now, try again. */
 	int (*queue_submit)(struct pst_disk_queue *queue);
 	unsigned (*queue_reap)(
@@ -103,6 +105,7 @@ int pst_uring_open(struct pst_disk *disk, unsigned depth, int hold, struct pst_d
 int pst_uring_write(struct pst_disk_queue *queue, int file, const struct iovec *iov,
 	unsigned iov_cnt, uint64_t pos, void *tag);
 int pst_uring_sync(struct pst_disk_queue *queue, int file, bool data_only, void *tag);
+int pst_uring_unlink(struct pst_disk_queue *queue, int dir, const char *name, void *tag);
 int pst_uring_submit(struct pst_disk_queue *queue);
 unsigned pst_uring_reap(struct pst_disk_queue *queue, struct pst_disk_done *done, unsigned cap);
 void pst_uring_close(struct pst_disk_queue *queue);

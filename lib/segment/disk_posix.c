@@ -210,6 +210,7 @@ static const struct pst_disk_ops real_ops = {
 	.queue_open = pst_uring_open,
 	.queue_write = pst_uring_write,
 	.queue_sync = pst_uring_sync,
+	.queue_unlink = pst_uring_unlink,
 	.queue_submit = pst_uring_submit,
 	.queue_reap = pst_uring_reap,
 	.queue_close = pst_uring_close,

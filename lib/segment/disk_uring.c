@@ -18,7 +18,7 @@ refused(struct pst_diag *diag, int err)
 	switch (err) {
 	case ENOSYS:
 		pst_diag_set(diag, NULL, 0, NULL,
-			"use a kernel of 5.10 or later with CONFIG_IO_URING, and allow "
+			"use a kernel of 5.11 or later with CONFIG_IO_URING, and allow "
 			"io_uring_setup, io_uring_enter and io_uring_register in the container's "
 			"seccomp profile",
 			"io_uring is not available: %s", strerror(err));
@@ -102,6 +102,18 @@ pst_uring_sync(struct pst_disk_queue *queue, int file, bool data_only, void *tag
 	if (!sqe)
 		return -EAGAIN;
 	io_uring_prep_fsync(sqe, file, data_only ? IORING_FSYNC_DATASYNC : 0);
+	io_uring_sqe_set_data(sqe, tag);
+	queue->in_flight++;
+	return 0;
+}
+
+int
+pst_uring_unlink(struct pst_disk_queue *queue, int dir, const char *name, void *tag)
+{
+	struct io_uring_sqe *sqe = next_sqe(queue);
+	if (!sqe)
+		return -EAGAIN;
+	io_uring_prep_unlinkat(sqe, dir, name, 0);
 	io_uring_sqe_set_data(sqe, tag);
 	queue->in_flight++;
 	return 0;

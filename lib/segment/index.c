@@ -62,7 +62,8 @@ add_entry(struct pst_log *log, struct pst_index_file *f, const void *entry, uint
 	f->buffered += len;
 }
 
-/* A batch has become durable. */
+/* A batch has become durable. Its entries are written when the buffer is full, or the segment is
+ * closed: readers start a little earlier until then. */
 void
 pst_index_publish(
 	struct pst_log *log, struct pst_log_segment *segment, const struct pst_pending *batch)

@@ -17,10 +17,12 @@ bool
 pst_log_busy(const struct pst_log *log)
 {
 	if (log->pending.first || log->syncing || log->write_cnt || log->index_sync_cnt ||
-		log->dir_syncing)
+		log->dir_syncing || log->retire_queued_cnt > log->retire_ended_cnt)
 		return true;
 	if (log->failed)
 		return false;
+	if (log->retire != PST_RETIRE_NONE)
+		return true;
 	/* A segment that could not be created waits for a batch that needs it. */
 	return log->repair != PST_REPAIR_NONE || (log->old && !log->create_failed);
 }
@@ -75,8 +77,10 @@ pst_log_append(
 	struct pst_log *log, const uint8_t *batch, const struct pst_batch_info *info, void *cookie)
 {
 	struct pst_appender *app = log->app;
-	if (!app->free_pending)
+	if (!app->free_pending) {
+		app->flush_asked = true;
 		return -EAGAIN;
+	}
 	if (!log->failed && atomic_load_explicit(&app->dir->failed, memory_order_relaxed))
 		pst_log_sync_failed(log, EIO);
 	if (log->failed || log->repair != PST_REPAIR_NONE)
@@ -85,8 +89,10 @@ pst_log_append(
 	if (roll && (log->old || !pst_closed_reserve(log)))
 		return -EAGAIN;
 	struct pst_log_segment next = {0};
-	if (pst_pieces_needed(roll ? &next : log->cur, info->total_bytes) > app->free_piece_cnt)
+	if (pst_pieces_needed(roll ? &next : log->cur, info->total_bytes) > app->free_piece_cnt) {
+		app->flush_asked = true; /* buffers come back with a flush */
 		return -EAGAIN;
+	}
 	if (roll)
 		pst_roll_begin(log);
 
@@ -211,7 +217,7 @@ pst_log_write_done(struct pst_piece *piece, int64_t result)
 		pst_piece_remove(log->app, segment, piece);
 }
 
-/* Tells the world what is durable now: indexes first, so that a reader never lacks them. */
+/* Tells the world what is durable now. */
 void
 pst_log_publish(struct pst_log *log)
 {
@@ -233,7 +239,6 @@ publish_synced(struct pst_log *log, struct pst_log_segment *segment)
 		pst_log_finish(log, node, PST_APPEND_DURABLE);
 	}
 	PST_ASSERT(log->durable.segment_bytes == log->sync_end);
-	pst_index_flush(log, segment);
 	uint64_t added = log->durable.segment_bytes - before;
 	log->stats.written_bytes += added;
 	log->app->stats.unsynced_bytes -= added;

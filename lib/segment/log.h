@@ -36,6 +36,7 @@ enum pst_io_kind {
 	PST_IO_SYNC,
 	PST_IO_INDEX_SYNC,
 	PST_IO_DIR_SYNC,
+	PST_IO_UNLINK,
 };
 
 struct pst_io {
@@ -96,13 +97,20 @@ struct pst_log_segment {
 
 enum pst_roll {
 	PST_ROLL_NONE,
-	PST_ROLL_WRITE, /* old: writes complete */
-	PST_ROLL_SYNC,  /* old: truncated, sync in flight */
-	PST_ROLL_INDEX, /* old: indexes to be completed */
-	PST_ROLL_INDEX_SYNC,
+	PST_ROLL_WRITE,  /* old: writes complete */
+	PST_ROLL_SYNC,   /* old: truncated, sync in flight */
+	PST_ROLL_INDEX,  /* old: indexes to be completed, their syncs asked for */
 	PST_ROLL_CREATE, /* new: files to be made */
 	PST_ROLL_DIR,    /* new: names to be synced */
 	PST_ROLL_DIR_SYNC,
+	PST_ROLL_END, /* the last syncs of the old one's indexes */
+};
+
+enum pst_retire {
+	PST_RETIRE_NONE,
+	PST_RETIRE_UNLINK,
+	PST_RETIRE_DIR,
+	PST_RETIRE_DIR_SYNC,
 };
 
 enum pst_repair {
@@ -145,7 +153,7 @@ struct pst_log {
 	uint64_t sync_end;
 	bool flush_again;
 	bool dir_syncing;
-	struct pst_io sync_io, index_io, dir_io;
+	struct pst_io sync_io, index_io, dir_io, unlink_io;
 	unsigned write_cnt; /* in flight */
 
 	enum pst_repair repair;
@@ -156,7 +164,12 @@ struct pst_log {
 	struct pst_closed_segment *closed;             /* oldest first */
 	uint32_t closed_first, closed_cnt, closed_cap; /* closed[first] .. closed[cnt - 1] */
 	uint64_t closed_bytes;
-	bool retire_synced; /* the directory, after the last one was removed */
+	/* Files of the oldest one that are still to be removed, or are being removed; then the
+	 * directory is synced. */
+	char retire_names[PST_SEGMENT_FILE_CNT][PST_SEGMENT_NAME_BYTES];
+	unsigned retire_queued_cnt, retire_ended_cnt; /* of its files */
+	uint64_t retire_bytes;
+	enum pst_retire retire;
 
 	struct pst_log_stats stats; /* counters only; the rest is filled in on request */
 };
@@ -251,6 +264,8 @@ void pst_log_close_files(struct pst_log *log);
 
 /* retention.c */
 void pst_retention_drive(struct pst_log *log);
+void pst_retention_unlinked(struct pst_log *log, int64_t result);
+void pst_retention_dir_synced(struct pst_log *log);
 void pst_retention_housekeeping(struct pst_appender *app);
 
 #endif

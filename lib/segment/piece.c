@@ -127,7 +127,8 @@ allocate_ahead(struct pst_log *log, struct pst_log_segment *segment, uint64_t en
 	if (end <= segment->allocated)
 		return;
 	struct pst_disk *disk = log->app->disk;
-	uint64_t step = segment->allocated;
+	/* Each time, writes in flight are waited for: few steps, and small ones for small logs. */
+	uint64_t step = 8 * segment->allocated;
 	if (step < ALLOCATE_BYTES_MIN)
 		step = ALLOCATE_BYTES_MIN;
 	if (step > ALLOCATE_BYTES_MAX)

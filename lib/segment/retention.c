@@ -37,7 +37,7 @@ static bool
 retire_due(struct pst_log *log)
 {
 	const struct pst_appender *app = log->app;
-	uint64_t kept = log->closed_bytes + (log->old ? 0 : log->durable.segment_bytes);
+	uint64_t kept = log->closed_bytes + log->durable.segment_bytes;
 	if (log->retain_bytes && kept >= log->retain_bytes + log->closed[log->closed_first].bytes)
 		return true;
 	if (!log->retain_age_ns || atomic_load_explicit(&app->hold_retention, memory_order_relaxed))
@@ -48,49 +48,67 @@ retire_due(struct pst_log *log)
 	return ts < now_ms && now_ms - ts > age_ms;
 }
 
+/* Begins with the oldest. From here on it is no longer part of the log. */
 static void
 retire(struct pst_log *log)
 {
-	static const enum pst_segment_file order[] = {
-		PST_SEGMENT_LOG, PST_SEGMENT_INDEX, PST_SEGMENT_TIMEINDEX};
-	struct pst_disk *disk = log->app->disk;
 	struct pst_closed_segment *oldest = &log->closed[log->closed_first];
-	for (unsigned i = 0; i < PST_ARRAY_CNT(order); i++) {
-		char name[PST_SEGMENT_NAME_BYTES];
-		pst_segment_name(name, oldest->base_offset, order[i]);
-		int rc = disk->ops->unlink(disk, log->dir, name);
-		if (rc < 0 && rc != -ENOENT) {
-			log->app->stats.last_errno = -rc;
-			if (order[i] == PST_SEGMENT_LOG)
-				return; /* tried again in a while */
-		}
-	}
-	log->stats.retired_segment_cnt++;
-	log->stats.retired_bytes += oldest->bytes;
+	for (int f = 0; f < PST_SEGMENT_FILE_CNT; f++)
+		pst_segment_name(
+			log->retire_names[f], oldest->base_offset, (enum pst_segment_file)f);
+	log->retire_bytes = oldest->bytes;
+	log->retire_queued_cnt = log->retire_ended_cnt = 0;
+	log->retire = PST_RETIRE_UNLINK;
 	log->closed_bytes -= oldest->bytes;
 	log->closed_first++;
-	log->retire_synced = false;
-	atomic_fetch_sub_explicit(&log->app->dir->log_bytes, oldest->bytes, memory_order_relaxed);
 	pst_log_activate(log);
 }
 
-/* Syncs the directory after a retirement. */
+void
+pst_retention_unlinked(struct pst_log *log, int64_t result)
+{
+	/* What could not be removed is found again by the next start. */
+	if (result < 0 && result != -ENOENT)
+		log->app->stats.last_errno = (int)-result;
+	if (++log->retire_ended_cnt < PST_SEGMENT_FILE_CNT)
+		return;
+	log->retire = PST_RETIRE_DIR;
+	log->stats.retired_segment_cnt++;
+	log->stats.retired_bytes += log->retire_bytes;
+	atomic_fetch_sub_explicit(
+		&log->app->dir->log_bytes, log->retire_bytes, memory_order_relaxed);
+}
+
+/* A sync of the directory has ended: if it was ours, the next segment may go. */
+void
+pst_retention_dir_synced(struct pst_log *log)
+{
+	if (log->retire == PST_RETIRE_DIR_SYNC)
+		log->retire = PST_RETIRE_NONE;
+}
+
 void
 pst_retention_drive(struct pst_log *log)
 {
 	struct pst_appender *app = log->app;
-	if (log->retire_synced || log->dir_syncing)
-		return;
-	if (app->disk->ops->queue_sync(app->queue, log->dir, false, &log->dir_io) != 0)
+	const struct pst_disk_ops *ops = app->disk->ops;
+	while (log->retire == PST_RETIRE_UNLINK && log->retire_queued_cnt < PST_SEGMENT_FILE_CNT) {
+		const char *name = log->retire_names[log->retire_queued_cnt];
+		if (ops->queue_unlink(app->queue, log->dir, name, &log->unlink_io) != 0)
+			return;
+		log->retire_queued_cnt++;
+	}
+	if (log->retire != PST_RETIRE_DIR || log->dir_syncing ||
+		ops->queue_sync(app->queue, log->dir, false, &log->dir_io) != 0)
 		return;
 	log->dir_syncing = true;
-	log->retire_synced = true;
+	log->retire = PST_RETIRE_DIR_SYNC;
 }
 
 static bool
 may_retire(const struct pst_log *log)
 {
-	return !log->failed && has_closed(log) && log->retire_synced && !log->dir_syncing;
+	return !log->failed && has_closed(log) && log->retire == PST_RETIRE_NONE;
 }
 
 /* This appender's share of the data directory's cap: it acts when the oldest closed segment of all

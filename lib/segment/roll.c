@@ -142,10 +142,14 @@ write_old(struct pst_log *log)
 	log->roll = PST_ROLL_SYNC;
 }
 
+/* Completes the old segment's indexes and has them synced; that goes on beside the new segment's
+ * creation. */
 static void
 sync_indexes(struct pst_log *log)
 {
 	struct pst_appender *app = log->app;
+	if (log->index_queued_cnt == 0)
+		pst_index_complete(log, log->old);
 	for (; log->index_queued_cnt < 2; log->index_queued_cnt++) {
 		struct pst_index_file *f = log->index_queued_cnt == 0 ? &log->old->index
 								      : &log->old->timeindex;
@@ -155,29 +159,17 @@ sync_indexes(struct pst_log *log)
 			return;
 		log->index_sync_cnt++;
 	}
-	log->roll = PST_ROLL_INDEX_SYNC;
+	log->roll = PST_ROLL_CREATE;
 }
 
 void
 pst_roll_index_synced(struct pst_log *log, int64_t result)
 {
 	log->index_sync_cnt--;
-	if (result < 0 && log->old) {
+	if (result < 0) {
 		log->app->stats.last_errno = (int)-result;
 		log->old->index.broken = log->old->timeindex.broken = true;
 	}
-}
-
-static void
-close_old(struct pst_log *log)
-{
-	struct pst_disk *disk = log->app->disk;
-	struct pst_log_segment *old = log->old;
-	pst_index_close(log, old);
-	disk->ops->close(disk, old->file);
-	old->open = false;
-	pst_closed_add(log, old->base_offset, old->end, old->index_state.best_ts_ms);
-	log->roll = PST_ROLL_CREATE;
 }
 
 static void
@@ -216,8 +208,26 @@ pst_roll_dir_synced(struct pst_log *log, int64_t result)
 		pst_log_sync_failed(log, (int)-result);
 		return;
 	}
-	if (log->failed || log->roll != PST_ROLL_DIR_SYNC)
+	if (log->failed)
 		return;
+	pst_retention_dir_synced(log);
+	if (log->roll != PST_ROLL_DIR_SYNC)
+		return;
+	log->roll = PST_ROLL_END;
+}
+
+/* The old segment is closed, the new one can be written. The mark moves on only now: recovery takes
+ * the indexes of segments before it for complete. */
+static void
+end(struct pst_log *log)
+{
+	struct pst_log_segment *old = log->old;
+	if (log->index_sync_cnt > 0)
+		return;
+	pst_index_close(log, old);
+	log->app->disk->ops->close(log->app->disk, old->file);
+	old->open = false;
+	pst_closed_add(log, old->base_offset, old->end, old->index_state.best_ts_ms);
 	log->durable = (struct pst_durable){
 		.next_offset = log->cur->base_offset,
 		.segment_base = log->cur->base_offset,
@@ -236,21 +246,16 @@ pst_roll_drive(struct pst_log *log)
 		write_old(log);
 		break;
 	case PST_ROLL_INDEX:
-		if (log->index_queued_cnt == 0)
-			pst_index_complete(log, log->old);
 		sync_indexes(log);
-		break;
-	case PST_ROLL_INDEX_SYNC:
-		if (log->index_sync_cnt > 0)
-			break;
-		close_old(log);
-		create_new(log);
 		break;
 	case PST_ROLL_CREATE:
 		create_new(log);
 		break;
 	case PST_ROLL_DIR:
 		sync_new(log);
+		break;
+	case PST_ROLL_END:
+		end(log);
 		break;
 	case PST_ROLL_NONE:
 	case PST_ROLL_SYNC:

@@ -177,11 +177,12 @@ pst_image_compare(struct pst_disk *disk, int file, const struct pst_image *image
 		size_t want = image->len > pos ? image->len - pos : 0;
 		if (want > sizeof(buf))
 			want = sizeof(buf);
-		if ((size_t)n < want || ((size_t)n > want && !prefix))
+		if ((size_t)n != want && !prefix)
 			return 0;
-		if (memcmp(buf, image->data ? image->data + pos : buf, want) != 0)
+		size_t both = (size_t)n < want ? (size_t)n : want;
+		if (both > 0 && memcmp(buf, image->data + pos, both) != 0)
 			return 0;
-		if (want < sizeof(buf))
+		if (both < sizeof(buf))
 			return 1;
 	}
 }

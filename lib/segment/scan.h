@@ -94,7 +94,7 @@ void pst_segment_scan_fini(struct pst_segment_scan *seg);
 
 int pst_image_add(struct pst_image *image, const void *data, size_t len); /* 0 or -ENOMEM */
 
-/* 1: the file's bytes (all of them, or with prefix at least its first) are the image; 0: not;
+/* 1: the file's bytes are the image (with prefix: one may be longer than the other); 0: not;
  * -errno. */
 int pst_image_compare(struct pst_disk *disk, int file, const struct pst_image *image, bool prefix);
 

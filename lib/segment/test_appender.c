@@ -1,4 +1,11 @@
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "segment/test_fixture.h"
 
@@ -77,4 +84,143 @@ Test(appender, rolls_by_bytes)
 		cr_assert(fix_exists(f, name), "%s", name);
 	}
 	fix_free(f);
+}
+
+/* Fewer buffers than partitions: each waits for another's flush, none for ever. */
+Test(appender, few_buffers_many_partitions)
+{
+	struct fix *f = fix_new(false);
+	struct pst_log_config config = fix_log_config();
+	struct pst_recovery recovery;
+	struct pst_diag diag;
+	struct pst_appender *app;
+	int idx[9];
+	int64_t next[9] = {0};
+	cr_assert_eq(pst_datadir_open(f->path, &f->dir, &diag), 0);
+	/* Nothing but the lack of buffers makes it flush. */
+	struct pst_appender_config c = {.dir = f->dir,
+		.piece_cnt = 2,
+		.flush_bytes = UINT64_MAX,
+		.flush_age_ns = UINT64_MAX};
+	cr_assert_eq(pst_appender_create(&c, &app, &diag), 0);
+	f->app = app;
+	for (uint32_t p = 0; p < 9; p++) {
+		config.partition = p;
+		idx[p] = pst_appender_add(app, &config, &recovery, &diag);
+		cr_assert_eq(idx[p], (int)p);
+	}
+	for (unsigned i = 0; i < 400; i++) {
+		f->log_idx = idx[i * 7 % 9];
+		fix_batch(f, 2, i % 13 == 0 ? 60000 : 500 + i, 1000 + i);
+		if (i % 50 == 0)
+			fix_batch(f, 14, 60000, 1000 + i); /* almost a buffer */
+		struct pst_batch_info info;
+		pst_batch_peek(f->batch, f->batch_bytes, &info);
+		next[i * 7 % 9] += info.record_cnt;
+		fix_append(f);
+	}
+	fix_rest(f);
+	cr_assert_eq(f->result->done_cnt, 400);
+	for (unsigned i = 0; i < 400; i++)
+		cr_assert_eq(f->result->status[i], PST_APPEND_DURABLE);
+	for (int p = 0; p < 9; p++) {
+		struct pst_log_stats stats;
+		pst_log_stats(app, idx[p], &stats);
+		cr_assert_eq(stats.durable_offset, next[p]);
+	}
+	struct pst_appender_stats stats;
+	pst_appender_stats(app, &stats);
+	cr_assert_eq(stats.unsynced_bytes, 0);
+	cr_assert_eq(stats.in_flight_bytes, 0);
+	cr_assert_eq(app->free_piece_cnt, 2);
+	cr_assert_gt(stats.sync_cnt, 9);
+	fix_free(f);
+}
+
+Test(appender, flushes_by_bytes_and_by_age)
+{
+	struct fix *f = fix_new(false);
+	struct pst_log_config config = fix_log_config();
+	fix_open(f, &config);
+	f->app->flush_bytes = 10000;
+	f->app->flush_age_ns = 1000000;
+	fix_batch(f, 2, 2000, 1000);
+	fix_append(f);
+	for (int i = 0; i < 100; i++)
+		fix_poll(f);
+	cr_assert_eq(f->app->stats.write_cnt, 0, "neither old nor large enough");
+	cr_assert_not(pst_appender_idle(f->app));
+	f->now_ns += 999999;
+	fix_poll(f);
+	cr_assert_eq(f->app->stats.write_cnt, 0);
+	f->now_ns += 1;
+	fix_poll(f);
+	cr_assert_eq(f->app->stats.write_cnt, 1);
+	while (!pst_appender_idle(f->app))
+		fix_poll(f);
+	cr_assert_eq(f->app->stats.sync_cnt, 1);
+	for (int i = 0; i < 3; i++) {
+		fix_append(f);
+		fix_poll(f);
+		cr_assert_eq(f->app->stats.write_cnt, i < 2 ? 1 : 2);
+	}
+	fix_rest(f);
+	cr_assert_eq(f->app->stats.sync_cnt, 2);
+	/* A clock that goes back does not hold anything up. */
+	fix_append(f);
+	f->now_ns -= 5000000000;
+	fix_poll(f);
+	cr_assert_eq(f->app->stats.write_cnt, 3);
+	fix_rest(f);
+	fix_free(f);
+}
+
+/* Child: io_uring_setup answers with err. */
+static int
+create_without_io_uring(const char *path, int err, const char *text, const char *remedy)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)err),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {PST_ARRAY_CNT(code), code};
+	struct pst_datadir *dir;
+	struct pst_appender *app;
+	struct pst_diag diag;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+		return 77;
+	if (pst_datadir_open(path, &dir, &diag) < 0)
+		return 2;
+	struct pst_appender_config config = {.dir = dir};
+	if (pst_appender_create(&config, &app, &diag) != -1)
+		return 3;
+	pst_datadir_close(dir);
+	return strstr(diag.text, text) && strstr(diag.remedy, remedy) ? 0 : 4;
+}
+
+Test(appender, refuses_without_io_uring_and_says_the_remedy)
+{
+	static const struct {
+		int err;
+		const char *text, *remedy;
+	} cases[] = {{EPERM, "forbidden", "kernel.io_uring_disabled"}, {EPERM, "", "seccomp"},
+		{ENOSYS, "not available", "CONFIG_IO_URING"}, {ENOSYS, "", "seccomp"},
+		{ENOMEM, "memory", "ulimit -l"}};
+	for (size_t i = 0; i < PST_ARRAY_CNT(cases); i++) {
+		char path[128];
+		int status;
+		fix_path(path, false);
+		pid_t child = fork();
+		if (child == 0)
+			_exit(create_without_io_uring(
+				path, cases[i].err, cases[i].text, cases[i].remedy));
+		cr_assert_eq(waitpid(child, &status, 0), child);
+		fix_remove(path);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+			cr_skip_test("no seccomp filter here");
+		cr_assert_eq(status, 0, "case %zu: %d", i, WEXITSTATUS(status));
+	}
 }

@@ -256,6 +256,18 @@ f_queue_sync(struct pst_disk_queue *queue, int file, bool data_only, void *tag)
 }
 
 static int
+f_queue_unlink(struct pst_disk_queue *queue, int dir, const char *name, void *tag)
+{
+	struct fault_queue *q = (struct fault_queue *)queue;
+	note(q->fault, FAULT_UNLINK, true, dir, 0, 0, name);
+	if (hit(q->fault, FAULT_QUEUE_UNLINK)) {
+		never_made(q, tag, q->fault->error);
+		return 0;
+	}
+	return REAL->queue_unlink(q->real, dir, name, tag);
+}
+
+static int
 f_queue_submit(struct pst_disk_queue *queue)
 {
 	struct fault_queue *q = (struct fault_queue *)queue;
@@ -320,6 +332,7 @@ static const struct pst_disk_ops fault_ops = {
 	.queue_open = f_queue_open,
 	.queue_write = f_queue_write,
 	.queue_sync = f_queue_sync,
+	.queue_unlink = f_queue_unlink,
 	.queue_submit = f_queue_submit,
 	.queue_reap = f_queue_reap,
 	.queue_close = f_queue_close,

@@ -20,7 +20,8 @@ enum fault_call {
 	FAULT_LIST = 1 << 10,
 	FAULT_QUEUE_WRITE = 1 << 11,
 	FAULT_QUEUE_SYNC = 1 << 12,
-	FAULT_ANY = (1 << 13) - 1,
+	FAULT_QUEUE_UNLINK = 1 << 13,
+	FAULT_ANY = (1 << 14) - 1,
 };
 
 #define FAULT_EVENTS_MAX 20000

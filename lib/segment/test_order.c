@@ -331,6 +331,8 @@ Test(order, retired_one_by_one)
 	f->app->logs[f->log_idx]->retain_bytes = 40000;
 	/* The directory's sync hangs: no second one goes. */
 	fault.hold = FAULT_QUEUE_SYNC;
+	f->now_ns += PST_HOUSEKEEPING_NS;
+	poll_until(f, &fault, fault.event_cnt, FAULT_QUEUE_SYNC, false);
 	for (unsigned i = 0; i < 20; i++) {
 		f->now_ns += PST_HOUSEKEEPING_NS;
 		polls(f, 3);

@@ -83,7 +83,7 @@ walk(struct pst_verifying *v, const char *name, bool *trim, int64_t next_base, i
 
 enum index_state {
 	INDEX_CLOSED, /* complete, with the entry of closing */
-	INDEX_LIVE,   /* being written: at least what belongs to the durable batches */
+	INDEX_LIVE,   /* being written: some entries are not there yet, or more than we know */
 	INDEX_LOOSE,  /* of a killed daemon: will be rebuilt */
 	INDEX_EITHER, /* complete, with or without the entry of closing */
 };
@@ -139,8 +139,9 @@ check_index(struct pst_verifying *v, int64_t base, enum pst_segment_file kind,
 		image->len = len;
 	}
 	if (rc == 0)
-		rc = pst_image_compare(disk, file, &final, state == INDEX_LIVE);
-	if (rc == 0 && state != INDEX_CLOSED && state != INDEX_LIVE)
+		rc = pst_image_compare(
+			disk, file, &final, state == INDEX_LIVE || state == INDEX_LOOSE);
+	if (rc == 0 && state == INDEX_EITHER)
 		rc = pst_image_compare(disk, file, image, false);
 	if (rc == 0 && state == INDEX_LOOSE)
 		pst_verify_note(v, name, first_difference(v, file, &final),
