@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "segment/verify.h"
+
 void
 fix_path(char path[128], bool memory)
 {
@@ -158,6 +160,17 @@ fix_rest(struct fix *f)
 		fix_poll(f);
 		cr_assert_lt(++polls, 50000000, "it never comes to rest");
 	} while (!pst_appender_idle(f->app));
+}
+
+void
+fix_append_some(struct fix *f, unsigned cnt, uint32_t value_len)
+{
+	for (unsigned i = 0; i < cnt; i++) {
+		/* Timestamps that also go back. */
+		fix_batch(f, 1 + i % 3, value_len, 1000 + (int64_t)(i * 7 % 11));
+		fix_append(f);
+	}
+	fix_rest(f);
 }
 
 static void
@@ -342,4 +355,17 @@ fix_check(const struct fix *f, int64_t *next_offset, bool indexes, bool open)
 		free(time);
 	}
 	return wrong;
+}
+
+void
+fix_expect_no_findings(const struct fix *f, const char *what)
+{
+	struct pst_verify_totals totals;
+	char *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	cr_assert_eq(pst_verify(f->path, out, &totals), 0);
+	fclose(out);
+	cr_assert_eq(totals.finding_cnt, 0, "%s: %s", what, text);
+	free(text);
 }

@@ -54,6 +54,9 @@ void fix_append(struct fix *f);
 void fix_poll(struct fix *f);
 void fix_rest(struct fix *f); /* flush, and poll until idle */
 
+/* Batches of 1, 2, 3, 1, 2 ... records, timestamps that also go back; then rests. */
+void fix_append_some(struct fix *f, unsigned cnt, uint32_t value_len);
+
 /* All of a file of the partition "t-0". NULL if it is missing. To be freed. */
 uint8_t *fix_file(const struct fix *f, const char *name, size_t *len);
 void fix_write_file(const struct fix *f, const char *name, const void *data, size_t len);
@@ -68,6 +71,9 @@ void fix_forget_marks(const struct fix *f);
  * of the next offset and, if indexes is set, compares the indexes with what a plain reading of
  * Kafka's rule gives (open: the last segment's .timeindex lacks the entry of closing). */
 const char *fix_check(const struct fix *f, int64_t *next_offset, bool indexes, bool open);
+
+/* verify finds nothing; what says when. */
+void fix_expect_no_findings(const struct fix *f, const char *what);
 
 /* Names in the partition's directory, sorted, joined by spaces. To be freed. */
 char *fix_names(const struct fix *f);
