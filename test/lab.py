@@ -17,68 +17,15 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
-import time
-import traceback
 
-TOP = pathlib.Path(os.environ.get("PST_TOP", pathlib.Path(__file__).resolve().parent.parent))
-BUILD = pathlib.Path(os.environ.get("PST_BUILD", TOP / "run" / "build"))
-FULL = os.environ.get("PST_FULL") == "1"
-SEED = int(os.environ.get("PST_SEED", "1"))
-
-PENSTOCKD = BUILD / "app/penstockd/penstockd"
-PENSTOCK = BUILD / "app/penstock/penstock"
-LOAD = BUILD / "app/penstock-load/penstock-load"
+import cases
+from cases import *
 
 IPV4_A, IPV4_B = "10.77.0.1", "10.77.0.2"
 IPV6_A, IPV6_B = "fd77::1", "fd77::2"
 PREFIX = "pst-lab"
-
-# Nothing here is timed: this is how long a thing may take before it counts as hanging.
-PATIENCE_S = 60
-
-
-class Failed(Exception):
-    """A test case did not come out as it should."""
-
-
-class Skipped(Exception):
-    """This machine cannot run a test case."""
-
-
-def check(condition, why):
-    if not condition:
-        raise Failed(why)
-
-
-def check_equal(got, wanted, what):
-    if got != wanted:
-        raise Failed(f"{what}: {got}, not {wanted}")
-
-
-def run(command, **options):
-    """Runs a command that must succeed; returns its standard output as bytes."""
-    done = subprocess.run(
-        [str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
-    )
-    if done.returncode != 0:
-        text = done.stderr.decode(errors="replace").strip() or f"exit {done.returncode}"
-        raise Failed(f"{' '.join(str(c) for c in command)}: {text}")
-    return done.stdout
-
-
-def wait_until(condition, what):
-    """Waits for condition() to become true; returns what it returned."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise Failed(f"{what}: not within {PATIENCE_S} s")
-        time.sleep(0.02)
 
 
 def remove_namespace(name):
@@ -222,6 +169,14 @@ class Lab:
 
     def load_start(self, *arguments):
         return self.popen(self.a, [LOAD, "--json", *arguments], stdout=subprocess.PIPE)
+
+
+def added(one, other):
+    """The sum of two reports of penstock-load, key by key."""
+    if isinstance(one, dict) or isinstance(other, dict):
+        one, other = one or {}, other or {}
+        return {key: added(one.get(key, 0), other.get(key, 0)) for key in one | other}
+    return other if isinstance(other, str) else one + other
 
 
 def load_report(process):
@@ -385,6 +340,25 @@ class Appliance:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
+    def feed(self, *arguments, count, chunk=400, record=None, first=1):
+        """Sends count events with penstock-load, in pieces, each after the one before was taken
+        in: how fast the machine happens to be must not decide whether a ring runs over. Returns
+        the sum of the reports; the events go into the list record."""
+        kept = self.dir / f"sent-{threading.get_ident()}"
+        polled = self.status()["frames"]["polled"]
+        total = None
+        for seq in range(first, first + count, chunk):
+            report = self.lab.load(
+                *("--rate", "20k", "--first-seq", str(seq), "--record", kept),
+                *("--count", str(min(chunk, first + count - seq)), *arguments),
+            )
+            total = added(total, report)
+            wanted = polled + total["frames"]["sent"]
+            wait_until(lambda: self.status()["frames"]["polled"] >= wanted, f"{wanted} frames")
+            if record is not None:
+                record += recorded(kept)
+        return total
+
     def cat(self, topic, *arguments):
         """The events of a stream, as bytes, partition by partition."""
         out = run([PENSTOCK, "cat", "-d", self.data, topic, "-o", "earliest"] + list(arguments))
@@ -448,42 +422,14 @@ def recorded(path):
     return pathlib.Path(path).read_bytes().split(b"\n")[:-1]
 
 
-CASES = []
+def close_appliances():
+    while Appliance.made:
+        Appliance.made.pop().close()
 
 
-def case(function):
-    """Marks a test case: a function of the laboratory."""
-    CASES.append(function)
-    return function
+cases.AFTER_CASE.append(close_appliances)
 
 
 def main():
-    """Runs the cases of the program (all, or those named on its command line)."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))
-    chosen = [c for c in CASES if not sys.argv[1:] or c.__name__ in sys.argv[1:]]
-    failed = 0
-    try:
-        lab = Lab()
-    except Skipped as skip:
-        for function in chosen:
-            print(f"skip {function.__name__}: {skip}", flush=True)
-        return 0
-    for function in chosen:
-        try:
-            function(lab)
-            print(f"ok {function.__name__}", flush=True)
-        except Skipped as skip:
-            print(f"skip {function.__name__}: {skip}", flush=True)
-        except Exception as error:
-            failed += 1
-            if not isinstance(error, Failed):
-                traceback.print_exc(file=sys.stdout)
-            # The first line goes with the verdict, the rest before it.
-            first, *rest = str(error).splitlines() or [type(error).__name__]
-            print("\n".join(rest))
-            print(f"not ok {function.__name__}: {first}", flush=True)
-        finally:
-            while Appliance.made:
-                Appliance.made.pop().close()
-    return 1 if failed else 0
+    """Runs the cases of the program, each a function of the laboratory."""
+    return cases.main(Lab)

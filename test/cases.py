@@ -1,4 +1,5 @@
-"""What the programs of this suite share: test cases, their verdicts, commands, a directory."""
+"""What test programs share: test cases, their verdicts (as suites.py counts them), commands, a
+directory."""
 
 import atexit
 import ctypes
@@ -12,9 +13,10 @@ import tempfile
 import time
 import traceback
 
-TOP = pathlib.Path(os.environ.get("PST_TOP", pathlib.Path(__file__).resolve().parents[2]))
+TOP = pathlib.Path(os.environ.get("PST_TOP", pathlib.Path(__file__).resolve().parent.parent))
 BUILD = pathlib.Path(os.environ.get("PST_BUILD", TOP / "run" / "build"))
 FULL = os.environ.get("PST_FULL") == "1"
+SEED = int(os.environ.get("PST_SEED", "1"))
 
 PENSTOCKD = BUILD / "app/penstockd/penstockd"
 PENSTOCK = BUILD / "app/penstock/penstock"
@@ -111,17 +113,18 @@ def end_of(log, limit=4000):
     return log.read_text(errors="replace")[-limit:]
 
 
-def wait_until(condition, what, process, log):
-    """Waits for condition() to become true while the process lives; returns what it returned."""
+def wait_until(condition, what, process=None, log=None):
+    """Waits for condition() to become true (while the process lives, if one is given); returns what
+    it returned."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
-        if process.poll() is not None:
+        if process and process.poll() is not None:
             raise Failed(f"{what}: ended with status {process.returncode}\n{end_of(log)}")
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise Failed(f"{what}: not within {PATIENCE_S} s\n{end_of(log)}")
+            raise Failed(f"{what}: not within {PATIENCE_S} s\n{end_of(log) if log else ''}")
         time.sleep(0.05)
 
 
@@ -129,17 +132,18 @@ def scratch():
     """A directory of this process under run/, gone with it; what a killed one left goes, too."""
     home = TOP / "run"
     home.mkdir(exist_ok=True)
-    for left in home.glob("interop-*"):
+    for left in home.glob("cases-*"):
         pid = left.name.split("-")[1]
         if pid.isdigit() and not pathlib.Path(f"/proc/{pid}").exists():
             shutil.rmtree(left, ignore_errors=True)
-    path = pathlib.Path(tempfile.mkdtemp(prefix=f"interop-{os.getpid()}-", dir=home))
+    path = pathlib.Path(tempfile.mkdtemp(prefix=f"cases-{os.getpid()}-", dir=home))
     if not os.environ.get("PST_KEEP"):
         atexit.register(shutil.rmtree, path, True)
     return path
 
 
 CASES = []
+AFTER_CASE = []  # called after each case, however it ended
 
 
 def case(function):
@@ -175,6 +179,9 @@ def attempt(function, prepared):
         return "skip", str(skip)
     except Exception as error:
         return "not ok", told(error)
+    finally:
+        for clean in AFTER_CASE:
+            clean()
     return "ok", None
 
 
