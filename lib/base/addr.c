@@ -7,6 +7,13 @@
 static const uint8_t ipv4_mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 bool
+pst_addr_is_zero(const struct pst_addr *addr)
+{
+	static const struct pst_addr zero;
+	return memcmp(addr, &zero, sizeof(zero)) == 0;
+}
+
+bool
 pst_addr_is_ipv4(const struct pst_addr *addr)
 {
 	return memcmp(addr->bytes, ipv4_mapped, sizeof(ipv4_mapped)) == 0;

@@ -24,6 +24,7 @@ unsigned pst_addr_format(const struct pst_addr *addr, char buf[INET6_ADDRSTRLEN]
 int pst_addr_parse(const char *text, struct pst_addr *out);
 int pst_prefix_parse(const char *text, struct pst_prefix *out);
 
+bool pst_addr_is_zero(const struct pst_addr *addr); /* "::": nobody's */
 bool pst_addr_is_ipv4(const struct pst_addr *addr);
 bool pst_addr_is_multicast(const struct pst_addr *addr);
 bool pst_prefix_holds(const struct pst_prefix *prefix, const struct pst_addr *addr);

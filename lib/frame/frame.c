@@ -111,6 +111,11 @@ parse_ipv4(struct cursor *c, enum pst_checksum policy, unsigned offload, struct 
 		return PST_FRAME_IPV4_SHORT;
 	if (pst_unlikely(ip[0] >> 4 != 4))
 		return PST_FRAME_IPV4_VERSION;
+	memcpy(frame->src.bytes, ipv4_mapped, sizeof(ipv4_mapped));
+	memcpy(frame->src.bytes + 12, ip + 12, 4);
+	memcpy(frame->dst.bytes, ipv4_mapped, sizeof(ipv4_mapped));
+	memcpy(frame->dst.bytes + 12, ip + 16, 4);
+	frame->is_ipv6 = false;
 	uint32_t header_len = (ip[0] & 0x0fu) * 4;
 	if (pst_unlikely(header_len < IPV4_HEADER_MIN || header_len > c->left))
 		return PST_FRAME_IPV4_HEADER_LENGTH;
@@ -123,11 +128,6 @@ parse_ipv4(struct cursor *c, enum pst_checksum policy, unsigned offload, struct 
 		return PST_FRAME_NOT_UDP;
 	if (pst_unlikely(pst_load_be16(ip + 6) & IPV4_FRAGMENT))
 		return PST_FRAME_IP_FRAGMENT;
-	memcpy(frame->src.bytes, ipv4_mapped, sizeof(ipv4_mapped));
-	memcpy(frame->src.bytes + 12, ip + 12, 4);
-	memcpy(frame->dst.bytes, ipv4_mapped, sizeof(ipv4_mapped));
-	memcpy(frame->dst.bytes + 12, ip + 16, 4);
-	frame->is_ipv6 = false;
 	c->at += header_len;
 	c->left = total_len - header_len;
 	return PST_FRAME_CARRIED;
@@ -177,11 +177,11 @@ parse_ipv6(struct cursor *c, struct pst_frame *frame)
 		return PST_FRAME_IPV6_SHORT;
 	if (pst_unlikely(ip[0] >> 4 != 6))
 		return PST_FRAME_IPV6_VERSION;
+	memcpy(frame->src.bytes, ip + 8, 16);
+	memcpy(frame->dst.bytes, ip + 24, 16);
 	uint32_t payload_len = pst_load_be16(ip + 4);
 	if (pst_unlikely(payload_len > c->left - IPV6_HEADER_LEN))
 		return PST_FRAME_IPV6_PAYLOAD_LENGTH;
-	memcpy(frame->src.bytes, ip + 8, 16);
-	memcpy(frame->dst.bytes, ip + 24, 16);
 	if (pst_unlikely(pst_addr_is_ipv4(&frame->src) || pst_addr_is_ipv4(&frame->dst)))
 		return PST_FRAME_IPV6_MAPPED;
 	frame->is_ipv6 = true;
@@ -238,6 +238,8 @@ pst_frame_parse(const uint8_t *data, uint32_t len, enum pst_checksum policy, uns
 	struct cursor c = {data, len};
 	uint16_t ethertype;
 	const uint8_t *addrs;
+
+	memset(&frame->src, 0, sizeof(frame->src));
 
 	enum pst_frame_verdict verdict = parse_ethernet(&c, &ethertype);
 	if (pst_unlikely(verdict != PST_FRAME_CARRIED))

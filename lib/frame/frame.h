@@ -100,7 +100,8 @@ struct pst_frame {
 
 /* Parses len bytes at data. policy is the port's; offload is a mask of pst_frame_offload and only
  * looked at with PST_CHECKSUM_NIC. Returns PST_FRAME_CARRIED with *frame filled when there is a
- * good UDP datagram, else the verdict to count; *frame is then unspecified. Any thread. */
+ * good UDP datagram, else the verdict to count; of *frame only src then says something: the sender
+ * that the IP header claims, all zero bytes if the frame does not get that far. Any thread. */
 enum pst_frame_verdict pst_frame_parse(const uint8_t *data, uint32_t len, enum pst_checksum policy,
 	unsigned offload, struct pst_frame *frame);
 

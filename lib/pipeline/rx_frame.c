@@ -294,7 +294,7 @@ pst_rx_frame(struct pst_rx *rx, struct pst_rx_queue *queue, const uint8_t *data,
 		data, len, queue->port.checksum, offload, &frame);
 
 	if (pst_unlikely(verdict != PST_FRAME_CARRIED)) {
-		refuse(rx, queue, rx->none_listener_idx, verdict, NULL, data, len);
+		refuse(rx, queue, rx->none_listener_idx, verdict, &frame.src, data, len);
 		return;
 	}
 	int found = pst_listener_find(rx->listeners, &frame.dst, frame.dst_port);

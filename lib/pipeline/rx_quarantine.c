@@ -38,7 +38,7 @@ pst_rx_quarantine_frame(struct pst_rx *rx, struct pst_rx_queue *queue,
 		.has_ts_ns = true,
 		.reason = pst_frame_verdict_name(reason),
 	};
-	if (src) {
+	if (src && !pst_addr_is_zero(src)) {
 		const struct pst_rx_source *source = pst_rx_source(rx, src);
 		record.key = source->text;
 		record.key_len = source->text_len;

@@ -202,8 +202,8 @@ bench_mold(uint8_t *out, const char *session, uint64_t sequence, uint16_t cnt)
 	return at;
 }
 
-unsigned
-bench_count(struct bench *b, const char *stream, uint32_t partition, const char *text)
+static unsigned
+count(struct bench *b, const char *stream, uint32_t partition, bool by_key, const char *text)
 {
 	struct pst_reader *reader;
 	struct pst_batch_record record;
@@ -213,10 +213,24 @@ bench_count(struct bench *b, const char *stream, uint32_t partition, const char 
 
 	MUST(pst_reader_open(b->profile->data_dir, stream, partition, &reader, &diag));
 	pst_reader_seek(reader, 0);
-	while ((result = pst_reader_next(reader, &record, &diag)) == PST_READ_RECORD)
-		cnt += !text || (record.value_len == strlen(text) &&
-					memcmp(record.value, text, record.value_len) == 0);
+	while ((result = pst_reader_next(reader, &record, &diag)) == PST_READ_RECORD) {
+		const uint8_t *data = by_key ? record.key : record.value;
+		uint32_t len = by_key ? record.key_len : record.value_len;
+		cnt += !text || (data && len == strlen(text) && memcmp(data, text, len) == 0);
+	}
 	cr_assert_eq(result, PST_READ_END, "%s", diag.text);
 	pst_reader_close(reader);
 	return cnt;
+}
+
+unsigned
+bench_count(struct bench *b, const char *stream, uint32_t partition, const char *text)
+{
+	return count(b, stream, partition, false, text);
+}
+
+unsigned
+bench_count_key(struct bench *b, const char *stream, uint32_t partition, const char *text)
+{
+	return count(b, stream, partition, true, text);
 }

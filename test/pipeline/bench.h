@@ -33,7 +33,9 @@ void bench_deliver(struct bench *bench, uint16_t rx_idx, uint16_t queue_idx, con
 /* A MoldUDP64 payload of cnt messages "<session>-<sequence>". Returns its length. */
 uint32_t bench_mold(uint8_t *out, const char *session, uint64_t sequence, uint16_t cnt);
 
-/* Number of records of a stream's partition whose value is text; NULL: of all records. */
+/* Number of records of a stream's partition whose value (whose key) is text; NULL: of all. */
 unsigned bench_count(struct bench *bench, const char *stream, uint32_t partition, const char *text);
+unsigned bench_count_key(
+	struct bench *bench, const char *stream, uint32_t partition, const char *text);
 
 #endif

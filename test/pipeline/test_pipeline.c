@@ -191,6 +191,27 @@ Test(pipeline, refused_frames_are_kept_up_to_the_rate)
 	bench_close(&b);
 }
 
+/* Its sender is said as far as the frame names one. */
+Test(pipeline, refused_frames_name_their_sender)
+{
+	bench_open(&b, profile);
+	uint32_t len = bench_frame(frame, PLAIN, "x", 1);
+	frame[24] ^= 1; /* IPv4 checksum */
+	bench_deliver(&b, 0, 0, frame, len);
+	frame[24] ^= 1;
+	frame[39] = 200; /* UDP length */
+	bench_deliver(&b, 0, 0, frame, len);
+	bench_deliver(&b, 0, 0, frame, 20); /* ends in the IP header */
+	bench_settle(&b);
+	struct pst_cell sum = bench_books(&b);
+	cr_assert_eq(sum.verdict[PST_FRAME_IPV4_CHECKSUM], 1);
+	cr_assert_eq(sum.verdict[PST_FRAME_UDP_LENGTH], 1);
+	cr_assert_eq(sum.verdict[PST_FRAME_IPV4_SHORT], 1);
+	cr_assert_eq(bench_count(&b, PST_QUARANTINE, 0, NULL), 3);
+	cr_assert_eq(bench_count_key(&b, PST_QUARANTINE, 0, "10.0.0.1"), 2);
+	bench_close(&b);
+}
+
 /* Events that are open in a batch, or with the writer, are in flight and nothing else. */
 Test(pipeline, in_flight_is_what_is_not_at_home)
 {
