@@ -351,11 +351,6 @@ def suite_interop(ctx):
     run_programs(ctx, "interop")
 
 
-def suite_crash(ctx):
-    """death, full disks and failing storage at any moment"""
-    run_programs(ctx, "crash")
-
-
 def suite_perf(ctx):
     """the benches run and agree with themselves (no figure is judged)"""
     program = TOP / "perf" / "run"
@@ -447,7 +442,6 @@ SUITES = {
     "port": suite_port,
     "smoke": suite_smoke,
     "interop": suite_interop,
-    "crash": suite_crash,
     "perf": suite_perf,
 }
 
