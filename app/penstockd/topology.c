@@ -21,14 +21,18 @@
 #include "base/clock.h"
 #include "topology.h"
 
-#define RX_LCORE_FIRST   1
-#define NO_MEMORY_REMEDY "raise memory.size, or lower batch.buffers or sessions.max"
+#define RX_LCORE_FIRST      1
+#define FORWARD_LARGE_BYTES 65536 /* any UDP payload */
+#define NO_MEMORY_REMEDY    "raise memory.size, or lower batch.buffers or sessions.max"
 
 /* The memory plan of the profile covers what is taken here; the rest of each is the allocator's. */
 static_assert(
 	PST_BATCH_WIRE_BYTES_MAX + sizeof(struct pst_batch_buf) + 1024 <= PST_PLAN_BATCH_BYTES,
 	"a batch buffer");
-static_assert(PST_RX_FORWARDS * sizeof(struct pst_forward) + 65536 <= PST_PLAN_FORWARDS_BYTES,
+static_assert(PST_RX_FORWARDS * (sizeof(struct pst_forward) + 64) +
+			      PST_RX_FORWARDS_SMALL * PST_RX_FORWARD_BYTES +
+			      PST_RX_FORWARDS_LARGE * FORWARD_LARGE_BYTES + 65536 <=
+		      PST_PLAN_FORWARDS_BYTES,
 	"an lcore's buffers for datagrams that others own");
 
 static void *
@@ -148,11 +152,20 @@ build_forwards(struct pst_rx *rx)
 	if (rx->profile->rx_lcore_cnt == 1)
 		return 0;
 	rx->forwards = take(PST_RX_FORWARDS * sizeof(*rx->forwards));
-	rx->forward_stack = take(PST_RX_FORWARDS * sizeof(*rx->forward_stack));
-	if (!rx->forwards || !rx->forward_stack)
+	rx->forward_small = take(PST_RX_FORWARDS_SMALL * sizeof(*rx->forward_small));
+	rx->forward_large = take(PST_RX_FORWARDS_LARGE * sizeof(*rx->forward_large));
+	uint8_t *small = take(PST_RX_FORWARDS_SMALL * PST_RX_FORWARD_BYTES);
+	uint8_t *large = take(PST_RX_FORWARDS_LARGE * FORWARD_LARGE_BYTES);
+	if (!rx->forwards || !rx->forward_small || !rx->forward_large || !small || !large)
 		return -1;
-	for (uint32_t f = 0; f < PST_RX_FORWARDS; f++)
-		rx->forward_stack[rx->forward_cnt++] = &rx->forwards[f];
+	for (uint32_t f = 0; f < PST_RX_FORWARDS; f++) {
+		struct pst_forward *fwd = &rx->forwards[f];
+		bool is_small = f < PST_RX_FORWARDS_SMALL;
+		fwd->payload = is_small ? small : large;
+		fwd->payload_bytes_max = is_small ? PST_RX_FORWARD_BYTES : FORWARD_LARGE_BYTES;
+		*(is_small ? &small : &large) += fwd->payload_bytes_max;
+		pst_rx_forward_home(rx, fwd);
+	}
 	return 0;
 }
 

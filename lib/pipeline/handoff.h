@@ -69,7 +69,9 @@ struct pst_forward {
 	struct pst_addr src;
 	uint64_t arrival_ns;
 	_Atomic bool away; /* set by the sender, cleared by the owner when booked */
-	uint8_t payload[65536];
+	/* Const: where the datagram's bytes are, and how many can be there. */
+	uint8_t *payload;
+	uint32_t payload_bytes_max;
 } PST_CACHE_ALIGNED;
 
 /* Ring in the caller's way: SP/SC, room for at least cnt. Set-up only. NULL: no memory. */

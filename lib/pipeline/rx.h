@@ -19,11 +19,17 @@
 #include "rules/rules.h"
 #include "session/session.h"
 
-#define PST_RX_BURST          64
-#define PST_RX_LINEAR_BYTES   (65535 + 64) /* longest frame made contiguous */
-#define PST_RX_PREFETCH       4            /* mbufs ahead of the one being parsed */
-#define PST_RX_FORWARDS       64           /* buffers of an lcore for frames that others own */
-#define PST_RX_HOUSEKEEP_MASK 63           /* housekeeping every 64 turns, and on every empty one */
+#define PST_RX_BURST        64
+#define PST_RX_LINEAR_BYTES (65535 + 64) /* longest frame made contiguous */
+#define PST_RX_PREFETCH     4            /* mbufs ahead of the one being parsed */
+/* Buffers of an lcore for datagrams that others own. The many hold what comes in one buffer of an
+ * AF_XDP port, and outlast an owner's sleep of a millisecond at a million frames a second; the few
+ * hold anything, first of all what the kernel path has. */
+#define PST_RX_FORWARD_BYTES  3584
+#define PST_RX_FORWARDS_SMALL 1024
+#define PST_RX_FORWARDS_LARGE 32
+#define PST_RX_FORWARDS       (PST_RX_FORWARDS_SMALL + PST_RX_FORWARDS_LARGE)
+#define PST_RX_HOUSEKEEP_MASK 63 /* housekeeping every 64 turns, and on every empty one */
 
 /* Phases of the pipeline, in order; an lcore reports when it has reached one. */
 enum pst_phase {
@@ -91,12 +97,12 @@ struct pst_rx {
 	uint32_t home_cnt;
 	struct rte_ring
 		*handoff_out[PST_RX_LCORES_MAX]; /* [owner]: we produce; NULL for ourselves */
-	struct rte_ring *handoff_in[PST_RX_LCORES_MAX];   /* [from]: we consume */
-	struct rte_ring *forward_home[PST_RX_LCORES_MAX]; /* [owner]: we consume our own back */
-	struct rte_ring *forward_back[PST_RX_LCORES_MAX]; /* [from]: we produce */
-	struct pst_forward *forwards;                     /* all of this lcore's */
-	struct pst_forward **forward_stack;
-	uint32_t forward_cnt; /* in hand */
+	struct rte_ring *handoff_in[PST_RX_LCORES_MAX];      /* [from]: we consume */
+	struct rte_ring *forward_home[PST_RX_LCORES_MAX];    /* [owner]: we consume our own back */
+	struct rte_ring *forward_back[PST_RX_LCORES_MAX];    /* [from]: we produce */
+	struct pst_forward *forwards;                        /* all of this lcore's */
+	struct pst_forward **forward_small, **forward_large; /* in hand */
+	uint32_t forward_small_cnt, forward_large_cnt;
 
 	/* state */
 	struct pst_rx_rules rules; /* replaced through the mailbox */
@@ -144,6 +150,8 @@ void pst_rx_seal_aged(struct pst_rx *rx, bool all);
 /* Takes back empty batches and forwards; reopens the sequence numbers of failed ones. True if any
  * came. */
 bool pst_rx_take_home(struct pst_rx *rx);
+/* A forward of ours that is empty goes back to those in hand. */
+void pst_rx_forward_home(struct pst_rx *rx, struct pst_forward *fwd);
 /* Fills in_flight and in_handoff of a copy of the lcore's book. */
 void pst_rx_count_away(const struct pst_rx *rx, struct pst_book *copy);
 

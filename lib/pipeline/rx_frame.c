@@ -131,13 +131,24 @@ session_owner(const struct pst_rx *rx, uint16_t listener_idx, const uint8_t *ses
 	return (uint16_t)((hash ^ hash >> 32) % rx->profile->rx_lcore_cnt);
 }
 
+/* A buffer in hand that holds so many bytes, or NULL. */
+static struct pst_forward *
+forward_take(struct pst_rx *rx, uint32_t bytes)
+{
+	if (bytes <= PST_RX_FORWARD_BYTES && rx->forward_small_cnt > 0)
+		return rx->forward_small[--rx->forward_small_cnt];
+	return rx->forward_large_cnt > 0 ? rx->forward_large[--rx->forward_large_cnt] : NULL;
+}
+
 /* Gives the datagram to the owner of its session. False: no buffer in hand. */
 static bool
 forward(struct pst_rx *rx, const struct datagram *d, uint16_t owner)
 {
-	if (rx->forward_cnt == 0 && (!pst_rx_take_home(rx) || rx->forward_cnt == 0))
+	struct pst_forward *fwd = forward_take(rx, d->payload_len);
+	if (!fwd && pst_rx_take_home(rx))
+		fwd = forward_take(rx, d->payload_len);
+	if (!fwd)
 		return false;
-	struct pst_forward *fwd = rx->forward_stack[--rx->forward_cnt];
 	memcpy(fwd->payload, d->payload, d->payload_len);
 	fwd->payload_len = d->payload_len;
 	fwd->queue_idx = d->queue->queue_idx;

@@ -125,14 +125,14 @@ poll_kernel(struct pst_rx *rx, struct pst_rx_queue *queue)
 static bool
 poll_handoffs(struct pst_rx *rx)
 {
-	void *got[PST_KSOCK_BURST];
+	void *got[PST_RX_BURST];
 	bool any = false;
 
 	for (uint16_t from = 0; from < rx->profile->rx_lcore_cnt; from++) {
 		if (!rx->handoff_in[from])
 			continue;
 		unsigned cnt = rte_ring_sc_dequeue_burst(
-			rx->handoff_in[from], got, PST_KSOCK_BURST, NULL);
+			rx->handoff_in[from], got, PST_RX_BURST, NULL);
 		if (cnt == 0)
 			continue;
 		any = true;

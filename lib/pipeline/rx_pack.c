@@ -175,10 +175,19 @@ pst_rx_take_home(struct pst_rx *rx)
 			(cnt = rte_ring_sc_dequeue_burst(rx->forward_home[o], got, 32, NULL)) > 0) {
 			any = true;
 			for (unsigned i = 0; i < cnt; i++)
-				rx->forward_stack[rx->forward_cnt++] = got[i];
+				pst_rx_forward_home(rx, got[i]);
 		}
 	}
 	return any;
+}
+
+void
+pst_rx_forward_home(struct pst_rx *rx, struct pst_forward *fwd)
+{
+	if (fwd->payload_bytes_max == PST_RX_FORWARD_BYTES)
+		rx->forward_small[rx->forward_small_cnt++] = fwd;
+	else
+		rx->forward_large[rx->forward_large_cnt++] = fwd;
 }
 
 void

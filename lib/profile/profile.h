@@ -28,7 +28,7 @@
 /* What the memory plan reckons with, in bytes; who takes it (lib/port, the daemon) asserts that. */
 #define PST_PLAN_MBUF_BYTES     4096      /* one packet buffer, headers and all */
 #define PST_PLAN_BATCH_BYTES    1048576   /* one batch buffer */
-#define PST_PLAN_FORWARDS_BYTES (5 << 20) /* an rx lcore's buffers for others' datagrams */
+#define PST_PLAN_FORWARDS_BYTES (6 << 20) /* an rx lcore's buffers for others' datagrams */
 
 enum pst_idle { PST_IDLE_ADAPTIVE, PST_IDLE_SPIN };
 
