@@ -147,6 +147,13 @@ pst_pipeline_sessions(struct pst_pipeline *p, uint32_t first, struct pst_pipelin
 	return rc;
 }
 
+static void
+writer_copy_log(void *self, void *arg)
+{
+	struct pst_writer *w = self;
+	pst_log_stats(w->appender, (int)(intptr_t)arg, &w->log_copy);
+}
+
 int
 pst_pipeline_log(
 	struct pst_pipeline *p, uint16_t stream_idx, uint16_t queue_idx, struct pst_log_stats *out)
@@ -158,8 +165,15 @@ pst_pipeline_log(
 		if (rx->queues[q].is_kernel_path || rx->queues[q].queue_idx != queue_idx)
 			continue;
 		const struct pst_rx_open *open = &rx->queues[q].open[stream_idx];
-		pst_log_stats(p->writers[open->writer_idx]->appender, open->log_idx, out);
-		return 0;
+		struct pst_writer *w = p->writers[open->writer_idx];
+		/* The list of segments moves in memory as it grows: only the writer may look. */
+		pthread_mutex_lock(&p->mutex);
+		int rc = pst_mailbox_call(
+			&w->mailbox, writer_copy_log, (void *)(intptr_t)open->log_idx);
+		if (rc == 0)
+			*out = w->log_copy;
+		pthread_mutex_unlock(&p->mutex);
+		return rc;
 	}
 	return -ENOENT;
 }

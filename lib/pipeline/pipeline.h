@@ -107,7 +107,8 @@ struct pst_rules_page {
 int pst_pipeline_rules(struct pst_pipeline *pipeline, uint32_t first, struct pst_rule_row *rows,
 	uint32_t cap, struct pst_rules_page *page);
 
-/* Statistics of one partition's log: stream s, queue q (not the kernel path). */
+/* Statistics of one partition's log: stream s, queue q (not the kernel path). 0, -ENOENT, or
+ * -ETIMEDOUT when its writer did not answer. */
 int pst_pipeline_log(struct pst_pipeline *pipeline, uint16_t stream_idx, uint16_t queue_idx,
 	struct pst_log_stats *out);
 

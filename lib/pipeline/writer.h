@@ -31,6 +31,8 @@ struct pst_writer {
 	uint64_t latency_sum_ns, latency_max_ns, latency_cnt;
 
 	struct pst_mailbox mailbox;
+	/* for pst_pipeline_log: written in the mailbox, read by who asked */
+	struct pst_log_stats log_copy;
 	_Atomic enum pst_phase *phase;  /* written by the control thread */
 	_Atomic enum pst_phase reached; /* written by this lcore, read by the control thread */
 };

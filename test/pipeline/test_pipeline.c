@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #include "bench.h"
@@ -270,5 +271,38 @@ Test(pipeline, in_flight_is_what_is_not_at_home)
 	cr_assert_eq(sum.in_flight, 0);
 	cr_assert_eq(sum.stored, 150);
 	cr_assert_eq(b.pipeline.rx[0]->home_cnt, b.pipeline.rx[0]->batch_cnt);
+	bench_close(&b);
+}
+
+static _Atomic bool answered;
+
+static void *
+ask_log(void *out)
+{
+	int rc = pst_pipeline_log(&b.pipeline, 0, 0, out);
+	atomic_store(&answered, true);
+	return (void *)(intptr_t)rc;
+}
+
+/* Another thread never reads a log itself: its list of segments moves under the writer's hands. */
+Test(pipeline, the_writer_itself_says_how_its_logs_are)
+{
+	struct pst_log_stats stats;
+	pthread_t thread;
+	void *rc;
+
+	bench_open(&b, profile);
+	send_text(0, PLAIN, "one");
+	bench_settle(&b);
+	struct pst_writer *w = b.pipeline.writers[0];
+	uint32_t served = atomic_load(&w->mailbox.served);
+	cr_assert_eq(pthread_create(&thread, NULL, ask_log, &stats), 0);
+	while (!atomic_load(&answered))
+		pst_writer_turn(w);
+	cr_assert_eq(pthread_join(thread, &rc), 0);
+	cr_assert_null(rc);
+	cr_assert_eq(atomic_load(&w->mailbox.served), served + 1);
+	cr_assert_eq(stats.next_offset, 1);
+	cr_assert_eq(stats.durable_offset, 1);
 	bench_close(&b);
 }
