@@ -56,9 +56,12 @@ pst_eal_start(
 		argv[argc++] = "--no-pci";
 	argc += (int)pst_ports_eal_args(ports, argv + argc, ARGS_MAX - (unsigned)argc);
 	if (rte_eal_init(argc, (char **)argv) < 0)
+		/* The EAL leaves no error number behind where another process has the prefix. */
 		return pst_diag_set(diag, NULL, 0, NULL,
-			"see the EAL's lines above; docs/operations.md lists the usual causes",
-			"the DPDK environment cannot be set up: %s", rte_strerror(rte_errno));
+			"see the EAL's lines above; a daemon that runs already needs another "
+			"telemetry.prefix, a device its driver and arguments",
+			"the DPDK environment cannot be set up%s%s", rte_errno ? ": " : "",
+			rte_errno ? rte_strerror(rte_errno) : "");
 	rte_memseg_walk(keep_from_children, NULL);
 	return 0;
 }
