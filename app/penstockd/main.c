@@ -239,7 +239,8 @@ run(struct daemon *d, const sigset_t *signals)
 		if (sig == SIGHUP)
 			reload_rules(d);
 		follow_clock(&d->pipeline);
-		if (turn % CHECKPOINT_TICKS == 0)
+		if (turn % CHECKPOINT_TICKS == 0 ||
+			pst_datadir_checkpoint_wanted(d->storage.datadir))
 			pst_datadir_checkpoint(d->storage.datadir);
 	}
 }
@@ -352,6 +353,12 @@ serve(struct pst_profile *profile)
 	signal(SIGPIPE, SIG_IGN);
 	/* Maps, umem and rings are locked memory; without the right to raise it they say so. */
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+	/* Four descriptors a partition, seven while it rolls. */
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
 
 	pst_clock_init();
 	d.profile = profile;

@@ -3,7 +3,8 @@
  *   append ─▶ [ aligned append buffer ]─▶ io_uring write(s) ─▶ fdatasync ─▶ durable mark ─▶ done
  *
  * One appender per writer lcore; only its thread calls it, but for create, add and destroy
- * (control thread, before start and after stop). All memory is taken by create and add. */
+ * (control thread, before start and after stop). Memory is taken by create and add, but for
+ * the list of closed segments, which may grow at a roll. */
 #ifndef PST_APPENDER_H
 #define PST_APPENDER_H
 
