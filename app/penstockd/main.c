@@ -25,6 +25,7 @@
 #define CLOCK_STEP_NS    1000000 /* below it is drift, not a step */
 #define MEMORY_TRIES     20
 #define MEMORY_WAIT_NS   1000000000
+#define CLOCK_JUMP_NS    INT64_C(3600000000000) /* beyond it the new time must be confirmed */
 #define FINDINGS_MAX     32
 
 struct daemon {
@@ -32,6 +33,7 @@ struct daemon {
 	struct pst_storage storage;
 	struct pst_pipeline pipeline;
 	bool eal_up, running;
+	bool retention_held; /* by age: the clock jumped ahead, and nobody confirmed it yet */
 };
 
 static void
@@ -48,7 +50,8 @@ usage(FILE *out)
 	      "  -V, --version       print the version\n"
 	      "  -h, --help          print this\n"
 	      "\n"
-	      "Signals: TERM and INT drain and stop, HUP loads the rules file anew.\n"
+	      "Signals: TERM and INT drain and stop, HUP loads the rules file anew, USR1 confirms\n"
+	      "the time after the clock jumped ahead (retention by age pauses till then).\n"
 	      "Exit status: 0 after a drained stop, 1 on a failure, 2 on a mistake in the "
 	      "profile,\n"
 	      "the rules or the command line.\n",
@@ -213,14 +216,29 @@ say_ready(const struct daemon *d)
 /* ---- run ---- */
 
 static void
-follow_clock(struct pst_pipeline *p)
+hold_retention(struct daemon *d, bool hold)
 {
-	int64_t step_ns = pst_clock_renew();
+	for (uint16_t w = 0; w < d->profile->writer_cnt; w++)
+		pst_appender_hold_retention(d->storage.appenders[w], hold);
+	d->retention_held = hold;
+}
 
+static void
+follow_clock(struct daemon *d)
+{
+	int64_t step_ns = pst_clock_step();
+
+	/* Before any writer sees the new time: a clock that jumps ahead makes everything old. */
+	if (step_ns > CLOCK_JUMP_NS && !d->retention_held) {
+		hold_retention(d, true);
+		pst_warning("the wall clock jumped ahead by more than an hour: retention by age "
+			    "pauses until SIGUSR1 confirms the time, or a restart");
+	}
+	pst_clock_renew();
 	if (step_ns < CLOCK_STEP_NS && step_ns > -CLOCK_STEP_NS)
 		return;
-	p->clock_step_ns_last = step_ns;
-	p->clock_step_cnt++;
+	d->pipeline.clock_step_ns_last = step_ns;
+	d->pipeline.clock_step_cnt++;
 	pst_warning("the wall clock stepped by %+.3f ms; times in the log never go back",
 		(double)step_ns / 1e6);
 }
@@ -238,7 +256,11 @@ run(struct daemon *d, const sigset_t *signals)
 		}
 		if (sig == SIGHUP)
 			reload_rules(d);
-		follow_clock(&d->pipeline);
+		if (sig == SIGUSR1 && d->retention_held) {
+			hold_retention(d, false);
+			pst_notice("SIGUSR1: the time is confirmed, retention by age goes on");
+		}
+		follow_clock(d);
 		if (turn % CHECKPOINT_TICKS == 0 ||
 			pst_datadir_checkpoint_wanted(d->storage.datadir))
 			pst_datadir_checkpoint(d->storage.datadir);
@@ -349,6 +371,7 @@ serve(struct pst_profile *profile)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	/* Maps, umem and rings are locked memory; without the right to raise it they say so. */

@@ -69,13 +69,19 @@ pst_clock_init(void)
 }
 
 int64_t
+pst_clock_step(void)
+{
+	uint64_t tsc = 0, ns = 0;
+	clock_read_pair(CLOCK_REALTIME, &tsc, &ns);
+	return (int64_t)(ns - pst_clock_ns(tsc));
+}
+
+void
 pst_clock_renew(void)
 {
 	uint64_t tsc = 0, ns = 0;
 	clock_read_pair(CLOCK_REALTIME, &tsc, &ns);
-	int64_t step_ns = (int64_t)(ns - pst_clock_ns(tsc));
 	clock_publish(tsc, ns);
-	return step_ns;
 }
 
 uint64_t

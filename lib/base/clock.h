@@ -17,9 +17,13 @@ pst_clock_tsc(void)
  * before any other call. */
 void pst_clock_init(void);
 
-/* Renews the calibration. Control thread only, every 100 ms or so. Returns the wall-clock step in
- * nanoseconds (new minus predicted) that was seen: beyond a millisecond the clock was set. */
-int64_t pst_clock_renew(void);
+/* How far the wall clock is from what the calibration predicts, in nanoseconds: beyond a
+ * millisecond it was set. Control thread only. */
+int64_t pst_clock_step(void);
+
+/* Renews the calibration: from now on every thread follows the wall clock as it is. Control thread
+ * only, every 100 ms or so. */
+void pst_clock_renew(void);
 
 /* Any thread. Wall-clock nanoseconds of a TSC reading. */
 uint64_t pst_clock_ns(uint64_t tsc);
