@@ -269,13 +269,30 @@ run(struct daemon *d, const sigset_t *signals)
 
 /* ---- stop ---- */
 
+/* " (no_buffer 12, write_failed 3)", or nothing if nothing was shed. */
+static void
+name_shed(const struct pst_cell *sum, char *out, size_t cap)
+{
+	size_t at = 0;
+
+	out[0] = '\0';
+	for (unsigned r = 0; r < PST_SHED_CNT && at < cap; r++)
+		if (sum->shed[r])
+			at += (size_t)snprintf(out + at, cap - at, "%s%s %llu", at ? ", " : " (",
+				pst_shed_reason_name(r), (unsigned long long)sum->shed[r]);
+	if (at > 0 && at + 1 < cap)
+		snprintf(out + at, cap - at, ")");
+}
+
 static void
 say_books(const struct pst_book *book)
 {
 	struct pst_cell sum = {0};
+	char shed[160];
 
 	for (uint32_t i = 0; i < pst_book_cell_cnt(&book->shape); i++)
 		pst_cell_add(&sum, &book->cells[i]);
+	name_shed(&sum, shed, sizeof(shed));
 	pst_notice(
 		"frames: %llu polled = %llu carried + %llu rejected + %llu ignored (residual %lld)",
 		(unsigned long long)sum.polled, (unsigned long long)sum.verdict[PST_FRAME_CARRIED],
@@ -283,11 +300,12 @@ say_books(const struct pst_book *book)
 		(unsigned long long)pst_cell_ignored(&sum),
 		(long long)pst_cell_frames_residual(&sum));
 	pst_notice("events: %llu found = %llu stored + %llu filtered + %llu sampled out + %llu "
-		   "duplicate + %llu quarantined + %llu shed (residual %lld)",
+		   "duplicate + %llu quarantined + %llu shed%s (residual %lld)",
 		(unsigned long long)sum.found, (unsigned long long)sum.stored,
 		(unsigned long long)sum.filtered, (unsigned long long)sum.sampled_out,
 		(unsigned long long)sum.duplicate, (unsigned long long)sum.quarantined,
-		(unsigned long long)pst_cell_shed(&sum), (long long)pst_cell_events_residual(&sum));
+		(unsigned long long)pst_cell_shed(&sum), shed,
+		(long long)pst_cell_events_residual(&sum));
 }
 
 static int
