@@ -28,7 +28,6 @@ add_log(struct pst_storage *storage, uint16_t writer_idx, const struct pst_profi
 	*log_idx = pst_appender_add(storage->appenders[writer_idx], &config, &found, diag);
 	if (*log_idx < 0)
 		return -1;
-	storage->log_cnt[writer_idx]++;
 	if (found.cut_bytes || found.set_aside_bytes || found.index_rebuilt_cnt || found.note[0])
 		pst_log(found.set_aside_bytes ? PST_LOG_WARNING : PST_LOG_NOTICE,
 			"recovered %s-%u: next offset %lld, %llu bytes of torn tail cut, %llu "

@@ -231,7 +231,6 @@ build_writer(struct pst_pipeline *p, uint16_t writer_idx, const struct pst_stora
 	w->writer_idx = writer_idx;
 	w->rx_cnt = p->profile->rx_lcore_cnt;
 	w->appender = storage->appenders[writer_idx];
-	w->log_cnt = storage->log_cnt[writer_idx];
 	w->idle.mode = p->profile->idle;
 	pst_idle_busy(&w->idle);
 	w->phase = &p->phase;

@@ -9,7 +9,6 @@
 struct pst_storage {
 	struct pst_datadir *datadir;
 	struct pst_appender *appenders[PST_WRITERS_MAX];
-	uint16_t log_cnt[PST_WRITERS_MAX];
 	uint64_t newest_ns[PST_QUEUES_MAX]; /* of each queue's partitions: time never goes back */
 	int partition[PST_QUEUES_MAX];      /* of each queue */
 	struct pst_log_place {

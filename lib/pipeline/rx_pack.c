@@ -141,6 +141,8 @@ reopen_failed(struct pst_rx *rx, const struct pst_batch_buf *buf)
 			continue;
 		session_of_key(&record, id);
 		for (uint32_t i = 0; i < buf->account_cnt; i++) {
+			if (buf->accounts[i].kind == PST_ACCOUNT_INTERNAL)
+				continue; /* no listener's */
 			uint16_t listener = (uint16_t)(buf->accounts[i].cell_idx %
 						       rx->book.shape.listener_cnt);
 			struct pst_session *session = pst_session_find(rx->sessions, listener, id);

@@ -19,7 +19,6 @@ struct pst_writer {
 	struct rte_ring *full[PST_RX_LCORES_MAX]; /* [rx]: we consume */
 	struct rte_ring *home[PST_RX_LCORES_MAX]; /* [rx]: we produce */
 	struct pst_appender *appender;
-	uint16_t log_cnt;
 
 	/* state */
 	struct pst_batch_buf *pending[PST_RX_LCORES_MAX]; /* taken from a ring, not yet appended */

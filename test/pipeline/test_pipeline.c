@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "bench.h"
 
 /* Two ports on two rx lcores, few buffers; 10.0.0.2:1 datagram, :2 lines, :3 mold64. */
@@ -232,6 +233,31 @@ Test(pipeline, refused_frames_are_kept_up_to_the_rate)
 	cr_assert_eq(sum.verdict[PST_FRAME_ETHERNET_SHORT], 1);
 	cr_assert_eq(sum.found, 0);
 	cr_assert_eq(bench_count(&b, PST_QUARANTINE, 0, NULL), 3);
+	bench_close(&b);
+}
+
+/* What comes by the kernel asks the same of its sender, and a datagram that was cut is refused. */
+Test(pipeline, the_kernel_path_refuses_as_the_port_does)
+{
+	bench_open(&b, profile);
+	struct pst_rx *rx = b.pipeline.rx[0];
+	struct pst_ksock_msg msg = {
+		.payload = (const uint8_t *)"event", .payload_len = 5, .listener_idx = GUARDED - 1};
+
+	rx->now_tsc = pst_clock_tsc();
+	cr_assert_eq(pst_addr_parse("10.0.0.1", &msg.src), 0);
+	pst_rx_kernel_datagram(rx, &rx->queues[0], &msg);
+	cr_assert_eq(pst_addr_parse("192.0.2.7", &msg.src), 0);
+	pst_rx_kernel_datagram(rx, &rx->queues[0], &msg);
+	msg.truncated = true;
+	pst_rx_kernel_datagram(rx, &rx->queues[0], &msg);
+	bench_settle(&b);
+	struct pst_cell sum = bench_books(&b);
+	cr_assert_eq(sum.polled, 3);
+	cr_assert_eq(sum.verdict[PST_FRAME_SOURCE_NOT_ALLOWED], 1);
+	cr_assert_eq(sum.verdict[PST_FRAME_DATAGRAM_TRUNCATED], 1);
+	cr_assert_eq(sum.stored, 1);
+	cr_assert_eq(bench_count_key(&b, "s", 0, "192.0.2.7"), 1);
 	bench_close(&b);
 }
 
