@@ -1,17 +1,14 @@
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/base.h"
 #include "segment/dir.h"
 
-#define LOCK_WAIT_TRIES 500 /* times 10 ms */
+#define LOCK_WAIT_TRIES 500
+#define LOCK_WAIT_NS    10000000
 
 uint64_t
 pst_lock_read(struct pst_disk *disk, int file, long *pid)
@@ -122,10 +119,10 @@ take_lock(struct pst_datadir *dir, uint64_t *old_run_id, struct pst_diag *diag)
 				strerror(-rc));
 		pst_lock_read(disk, dir->lock_file, &pid);
 		disk->ops->close(disk, dir->lock_file);
-		bool gone = pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
-		if (!gone || i >= LOCK_WAIT_TRIES)
+		const struct pst_host *host = pst_disk_host(disk);
+		if (pid <= 0 || !host->gone(host, pid) || i >= LOCK_WAIT_TRIES)
 			break;
-		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+		host->sleep_ns(host, LOCK_WAIT_NS);
 	}
 	return pst_diag_set(diag, dir->path, 0, NULL,
 		"stop the other daemon, or give this one a data directory of its own",
@@ -164,7 +161,8 @@ write_lock(struct pst_datadir *dir)
 {
 	char text[64];
 	memset(text, '\n', sizeof(text));
-	int n = snprintf(text, sizeof(text), "%ld %016" PRIx64, (long)getpid(), dir->run_id);
+	const struct pst_host *host = pst_disk_host(dir->disk);
+	int n = snprintf(text, sizeof(text), "%ld %016" PRIx64, host->pid(host), dir->run_id);
 	text[n] = '\n';
 	return dir->disk->ops->write(dir->disk, dir->lock_file, text, sizeof(text), 0);
 }
@@ -187,9 +185,8 @@ open_marks(struct pst_datadir *dir, uint64_t old_run_id, struct pst_diag *diag)
 	if (rc < 0)
 		goto fail;
 	dir->durable.generation = generation;
-	if (getrandom(&dir->run_id, sizeof(dir->run_id), 0) != sizeof(dir->run_id))
-		dir->run_id = (uint64_t)getpid() << 32 ^ (uint64_t)time(NULL);
-	dir->run_id |= 1; /* 0 means none */
+	const struct pst_host *host = pst_disk_host(dir->disk);
+	dir->run_id = host->run_id(host) | 1; /* 0 means none */
 	rc = write_lock(dir);
 	if (rc == 0)
 		rc = pst_live_create(&st, dir->run_id, dir->disk->shares_marks, &dir->live);

@@ -91,10 +91,29 @@ struct pst_disk_ops {
 	void (*queue_close)(struct pst_disk_queue *queue); /* waits for what is in flight */
 };
 
+/* The seam to the rest of the machine: time, chance and processes, as far as the log asks for them
+ * itself. (Wall clock time is given with each call, as now_ns.) With a disk and a host of a test's
+ * a run follows from its seed alone. */
+struct pst_host {
+	long (*pid)(const struct pst_host *host);            /* stands in the lock file */
+	bool (*gone)(const struct pst_host *host, long pid); /* no such process */
+	uint64_t (*run_id)(const struct pst_host *host);     /* never the same twice */
+	void (*sleep_ns)(const struct pst_host *host, uint64_t ns);
+};
+
 struct pst_disk {
 	const struct pst_disk_ops *ops;
+	const struct pst_host *host; /* NULL: the real one */
 	bool shares_marks; /* live marks in /dev/shm for other processes; else private memory */
 };
+
+const struct pst_host *pst_host_real(void);
+
+static inline const struct pst_host *
+pst_disk_host(const struct pst_disk *disk)
+{
+	return disk->host ? disk->host : pst_host_real();
+}
 
 /* The operating system's files and io_uring. */
 struct pst_disk *pst_disk_real(void);
