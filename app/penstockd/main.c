@@ -209,8 +209,10 @@ say_ready(const struct daemon *d)
 			profile->listeners[i].udp_port,
 			pst_framing_name(profile->listeners[i].framing),
 			profile->streams[profile->listeners[i].stream_idx].name);
-	pst_notice("ready: %u rules, data in %s, telemetry prefix %s",
-		pst_rules_cnt(d->pipeline.rules), profile->data_dir, profile->telemetry_prefix);
+	for (uint16_t i = 0; i < profile->data_dir_cnt; i++)
+		pst_notice("data in %s", profile->data_dirs[i]);
+	pst_notice("ready: %u rules, telemetry prefix %s", pst_rules_cnt(d->pipeline.rules),
+		profile->telemetry_prefix);
 }
 
 /* ---- run ---- */
@@ -219,7 +221,9 @@ static void
 hold_retention(struct daemon *d, bool hold)
 {
 	for (uint16_t w = 0; w < d->profile->writer_cnt; w++)
-		pst_appender_hold_retention(d->storage.appenders[w], hold);
+		for (uint16_t i = 0; i < d->profile->data_dir_cnt; i++)
+			if (d->storage.appenders[w][i])
+				pst_appender_hold_retention(d->storage.appenders[w][i], hold);
 	d->retention_held = hold;
 }
 
@@ -244,6 +248,16 @@ follow_clock(struct daemon *d)
 }
 
 static void
+checkpoint(const struct daemon *d, bool all)
+{
+	for (uint16_t i = 0; i < d->profile->data_dir_cnt; i++) {
+		struct pst_datadir *dir = d->storage.datadirs[i];
+		if (all || pst_datadir_checkpoint_wanted(dir))
+			pst_datadir_checkpoint(dir);
+	}
+}
+
+static void
 run(struct daemon *d, const sigset_t *signals)
 {
 	struct timespec tick = {.tv_nsec = TICK_NS};
@@ -261,9 +275,7 @@ run(struct daemon *d, const sigset_t *signals)
 			pst_notice("SIGUSR1: the time is confirmed, retention by age goes on");
 		}
 		follow_clock(d);
-		if (turn % CHECKPOINT_TICKS == 0 ||
-			pst_datadir_checkpoint_wanted(d->storage.datadir))
-			pst_datadir_checkpoint(d->storage.datadir);
+		checkpoint(d, turn % CHECKPOINT_TICKS == 0);
 	}
 }
 

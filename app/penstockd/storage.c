@@ -18,15 +18,18 @@ log_config(const struct pst_profile_stream *stream, uint32_t partition)
 	};
 }
 
+/* Adds a partition where place says. */
 static int
-add_log(struct pst_storage *storage, uint16_t writer_idx, const struct pst_profile_stream *stream,
-	uint32_t partition, int *log_idx, struct pst_diag *diag)
+add_log(struct pst_storage *storage, const struct pst_profile_stream *stream,
+	struct pst_log_place *place, struct pst_diag *diag)
 {
+	uint32_t partition = place->partition;
 	struct pst_log_config config = log_config(stream, partition);
 	struct pst_recovery found;
 
-	*log_idx = pst_appender_add(storage->appenders[writer_idx], &config, &found, diag);
-	if (*log_idx < 0)
+	place->log_idx = pst_appender_add(
+		storage->appenders[place->writer_idx][place->drive_idx], &config, &found, diag);
+	if (place->log_idx < 0)
 		return -1;
 	if (found.cut_bytes || found.set_aside_bytes || found.index_rebuilt_cnt || found.note[0])
 		pst_log(found.set_aside_bytes ? PST_LOG_WARNING : PST_LOG_NOTICE,
@@ -42,14 +45,14 @@ add_log(struct pst_storage *storage, uint16_t writer_idx, const struct pst_profi
 
 /* Arrival of the newest event of a partition; 0 if there is none. */
 static uint64_t
-newest_ns(const struct pst_profile *profile, const char *stream, uint32_t partition)
+newest_ns(const char *data_dir, const char *stream, uint32_t partition)
 {
 	struct pst_batch_record record;
 	struct pst_reader *reader;
 	struct pst_diag diag;
 	uint64_t newest = 0;
 
-	if (pst_reader_open(profile->data_dir, stream, partition, &reader, &diag) != 0)
+	if (pst_reader_open(data_dir, stream, partition, &reader, &diag) != 0)
 		return 0;
 	int64_t latest = pst_reader_latest(reader);
 	if (latest > pst_reader_earliest(reader)) {
@@ -62,10 +65,63 @@ newest_ns(const struct pst_profile *profile, const char *stream, uint32_t partit
 	return newest;
 }
 
+/* ---- who writes what ---- */
+
+/* Of the writers that serve the drive, the one whose turn it is. */
+static uint16_t
+writer_of(const struct pst_profile *profile, uint16_t drive_idx, unsigned turn)
+{
+	uint16_t writers[PST_WRITERS_MAX], cnt = 0;
+
+	for (uint16_t w = 0; w < profile->writer_cnt; w++)
+		if (pst_profile_writes(profile, w, drive_idx))
+			writers[cnt++] = w;
+	return writers[turn % cnt];
+}
+
+struct partition_search {
+	const char *topic;
+	uint32_t partition;
+};
+
+static int
+is_partition(void *arg, const char *topic, uint32_t partition)
+{
+	const struct partition_search *search = arg;
+	return partition == search->partition && strcmp(topic, search->topic) == 0;
+}
+
+/* The drive that has the partition's directory, or -1. */
+static int
+drive_with(const struct pst_profile *profile, const char *topic, uint32_t partition)
+{
+	struct partition_search search = {topic, partition};
+
+	for (uint16_t d = 0; d < profile->data_dir_cnt; d++)
+		if (pst_reader_list(profile->data_dirs[d], is_partition, &search) == 1)
+			return d;
+	return -1;
+}
+
+/* A partition stays where its directory is; new ones are dealt to the drives in turn, and to the
+ * writers of each. */
+static void
+choose_place(const struct pst_profile *profile, uint16_t stream_idx, uint16_t queue_idx,
+	uint32_t partition, struct pst_log_place *place)
+{
+	unsigned turn = (unsigned)stream_idx + queue_idx;
+	int drive = drive_with(profile, profile->streams[stream_idx].name, partition);
+
+	place->partition = partition;
+	place->drive_idx = drive >= 0 ? (uint16_t)drive : (uint16_t)(turn % profile->data_dir_cnt);
+	place->writer_idx = writer_of(profile, place->drive_idx, turn / profile->data_dir_cnt);
+}
+
 /* Partitions that had a queue once and have none now stay under retention. */
 struct orphan_search {
 	const struct pst_profile *profile;
 	struct pst_storage *storage;
+	uint16_t drive_idx;
 	struct pst_diag *diag;
 };
 
@@ -73,37 +129,78 @@ static int
 adopt_orphan(void *arg, const char *topic, uint32_t partition)
 {
 	struct orphan_search *search = arg;
-	int log_idx;
+	const struct pst_profile *profile = search->profile;
+	struct pst_log_place place = {.partition = partition, .drive_idx = search->drive_idx};
 
-	for (uint16_t q = 0; q < search->profile->queue_cnt; q++)
-		if (search->storage->partition[q] == (int)partition)
-			return 0;
-	for (uint16_t s = 0; s < search->profile->stream_cnt; s++)
-		if (strcmp(search->profile->streams[s].name, topic) == 0)
-			return add_log(search->storage, 0, &search->profile->streams[s], partition,
-				&log_idx, search->diag);
+	for (uint16_t s = 0; s < profile->stream_cnt; s++) {
+		if (strcmp(profile->streams[s].name, topic) != 0)
+			continue;
+		for (uint16_t q = 0; q < profile->queue_cnt; q++)
+			if (search->storage->place[s][q].partition == partition)
+				return 0;
+		place.writer_idx = writer_of(profile, place.drive_idx, 0);
+		return add_log(search->storage, &profile->streams[s], &place, search->diag);
+	}
 	return 0; /* a stream that the profile no longer names: left alone */
 }
 
 static int
-create_appenders(
-	const struct pst_profile *profile, struct pst_storage *storage, struct pst_diag *diag)
+adopt_orphans(const struct pst_profile *profile, struct pst_storage *storage, struct pst_diag *diag)
+{
+	for (uint16_t d = 0; d < profile->data_dir_cnt; d++) {
+		struct orphan_search search = {profile, storage, d, diag};
+		int rc = pst_reader_list(profile->data_dirs[d], adopt_orphan, &search);
+		if (rc < -1)
+			return pst_diag_set(diag, profile->data_dirs[d], 0, NULL, NULL,
+				"cannot list the data directory: %s", strerror(-rc));
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* ---- open ---- */
+
+static int
+open_drive(const struct pst_profile *profile, uint16_t drive_idx, struct pst_storage *storage,
+	struct pst_diag *diag)
 {
 	struct pst_appender_config config = {
 		.flush_bytes = profile->flush_bytes,
 		.flush_age_ns = profile->flush_age_ns,
-		.dir = storage->datadir,
 	};
+	struct pst_appender_stats stats = {.direct = true};
 
+	if (pst_datadir_open(profile->data_dirs[drive_idx], &storage->datadirs[drive_idx], diag) !=
+		0)
+		return -1;
+	config.dir = storage->datadirs[drive_idx];
+	pst_datadir_retain(config.dir, profile->data_retain_bytes);
 	for (uint16_t w = 0; w < profile->writer_cnt; w++) {
-		struct pst_appender_stats stats;
-		if (pst_appender_create(&config, &storage->appenders[w], diag) != 0)
+		if (!pst_profile_writes(profile, w, drive_idx))
+			continue;
+		if (pst_appender_create(&config, &storage->appenders[w][drive_idx], diag) != 0)
 			return -1;
-		pst_appender_stats(storage->appenders[w], &stats);
-		if (w == 0 && !stats.direct)
-			pst_notice("%s: the filesystem has no O_DIRECT: writing through the page "
-				   "cache",
-				profile->data_dir);
+		pst_appender_stats(storage->appenders[w][drive_idx], &stats);
+	}
+	if (!stats.direct)
+		pst_notice("%s: the filesystem has no O_DIRECT: writing through the page cache",
+			profile->data_dirs[drive_idx]);
+	return 0;
+}
+
+/* The number of the queue's partitions, the same on every drive. */
+static int
+number_queue(const struct pst_profile *profile, uint16_t queue_idx, struct pst_storage *storage,
+	struct pst_diag *diag)
+{
+	const struct pst_profile_queue *queue = &profile->queues[queue_idx];
+
+	for (uint16_t d = 0; d < profile->data_dir_cnt; d++) {
+		storage->partition[queue_idx] = pst_datadir_partition(storage->datadirs[d],
+			profile->ports[queue->port_idx].name, queue->queue_id, diag);
+		if (storage->partition[queue_idx] < 0)
+			return -1;
 	}
 	return 0;
 }
@@ -113,36 +210,45 @@ pst_storage_open(
 	const struct pst_profile *profile, struct pst_storage *storage, struct pst_diag *diag)
 {
 	memset(storage, 0, sizeof(*storage));
-	if (pst_datadir_open(profile->data_dir, &storage->datadir, diag) != 0)
-		return -1;
-	pst_datadir_retain(storage->datadir, profile->data_retain_bytes);
-	if (create_appenders(profile, storage, diag) != 0)
-		return -1;
-	for (uint16_t q = 0; q < profile->queue_cnt; q++) {
-		const struct pst_profile_queue *queue = &profile->queues[q];
-		storage->partition[q] = pst_datadir_partition(storage->datadir,
-			profile->ports[queue->port_idx].name, queue->queue_id, diag);
-		if (storage->partition[q] < 0)
+	PST_ASSERT(pst_appender_memory_bytes(0, 1) <= PST_PLAN_APPENDER_BYTES);
+	for (uint16_t d = 0; d < profile->data_dir_cnt; d++)
+		if (open_drive(profile, d, storage, diag) != 0)
 			return -1;
-	}
+	for (uint16_t q = 0; q < profile->queue_cnt; q++)
+		if (number_queue(profile, q, storage, diag) != 0)
+			return -1;
 	for (uint16_t s = 0; s < profile->stream_cnt; s++) {
 		for (uint16_t q = 0; q < profile->queue_cnt; q++) {
 			struct pst_log_place *place = &storage->place[s][q];
-			place->writer_idx = (uint16_t)((s + q) % profile->writer_cnt);
-			if (add_log(storage, place->writer_idx, &profile->streams[s],
-				    (uint32_t)storage->partition[q], &place->log_idx, diag) != 0)
+			choose_place(profile, s, q, (uint32_t)storage->partition[q], place);
+			if (add_log(storage, &profile->streams[s], place, diag) != 0)
 				return -1;
-			storage->newest_ns[q] = pst_max_u64(
-				storage->newest_ns[q], newest_ns(profile, profile->streams[s].name,
-							       (uint32_t)storage->partition[q]));
+			storage->newest_ns[q] = pst_max_u64(storage->newest_ns[q],
+				newest_ns(profile->data_dirs[place->drive_idx],
+					profile->streams[s].name, place->partition));
 		}
 	}
-	struct orphan_search search = {profile, storage, diag};
-	int rc = pst_reader_list(profile->data_dir, adopt_orphan, &search);
-	if (rc < -1)
-		return pst_diag_set(diag, profile->data_dir, 0, NULL, NULL,
-			"cannot list the data directory: %s", strerror(-rc));
-	return rc;
+	return adopt_orphans(profile, storage, diag);
+}
+
+static int
+close_drive(const struct pst_profile *profile, uint16_t drive_idx, struct pst_storage *storage)
+{
+	int first_error = 0;
+
+	for (uint16_t w = 0; w < profile->writer_cnt; w++) {
+		struct pst_appender **appender = &storage->appenders[w][drive_idx];
+		if (!*appender)
+			continue;
+		int rc = pst_appender_destroy(*appender);
+		*appender = NULL;
+		if (rc != 0 && first_error == 0)
+			first_error = rc;
+	}
+	if (storage->datadirs[drive_idx])
+		pst_datadir_close(storage->datadirs[drive_idx]);
+	storage->datadirs[drive_idx] = NULL;
+	return first_error;
 }
 
 int
@@ -150,16 +256,10 @@ pst_storage_close(const struct pst_profile *profile, struct pst_storage *storage
 {
 	int first_error = 0;
 
-	for (uint16_t w = 0; w < profile->writer_cnt; w++) {
-		if (!storage->appenders[w])
-			continue;
-		int rc = pst_appender_destroy(storage->appenders[w]);
-		storage->appenders[w] = NULL;
+	for (uint16_t d = 0; d < profile->data_dir_cnt; d++) {
+		int rc = close_drive(profile, d, storage);
 		if (rc != 0 && first_error == 0)
 			first_error = rc;
 	}
-	if (storage->datadir)
-		pst_datadir_close(storage->datadir);
-	storage->datadir = NULL;
 	return first_error;
 }

@@ -86,9 +86,7 @@ build_open(struct pst_rx *rx, struct pst_rx_queue *queue, const struct pst_stora
 	if (!queue->open)
 		return -1;
 	for (uint16_t s = 0; s < profile->stream_cnt; s++) {
-		const struct pst_log_place *place = &storage->place[s][queue->queue_idx];
-		queue->open[s].writer_idx = place->writer_idx;
-		queue->open[s].log_idx = place->log_idx;
+		queue->open[s].place = storage->place[s][queue->queue_idx];
 		if (pst_batch_encoder_create(&limits, &queue->open[s].encoder) != 0)
 			return -1;
 	}
@@ -230,7 +228,8 @@ build_writer(struct pst_pipeline *p, uint16_t writer_idx, const struct pst_stora
 	w->profile = p->profile;
 	w->writer_idx = writer_idx;
 	w->rx_cnt = p->profile->rx_lcore_cnt;
-	w->appender = storage->appenders[writer_idx];
+	w->drive_cnt = p->profile->data_dir_cnt;
+	memcpy(w->appenders, storage->appenders[writer_idx], sizeof(w->appenders));
 	w->idle.mode = p->profile->idle;
 	pst_idle_busy(&w->idle);
 	w->phase = &p->phase;
@@ -277,7 +276,8 @@ pst_topology_build(struct pst_pipeline *p, const struct pst_storage *storage, st
 
 	pthread_mutex_init(&p->mutex, NULL);
 	pthread_mutex_init(&p->reload_mutex, NULL);
-	p->datadir = storage->datadir;
+	memcpy(p->datadirs, storage->datadirs, sizeof(p->datadirs));
+	memcpy(p->place, storage->place, sizeof(p->place));
 	memcpy(p->partition_of_queue, storage->partition, sizeof(p->partition_of_queue));
 	p->started_ns = pst_clock_ns(pst_clock_tsc());
 	p->page = calloc(1, sizeof(*p->page));

@@ -7,22 +7,20 @@
 /* Where each partition is written: made before any device is touched, so that a data directory that
  * cannot be used is known first. */
 struct pst_storage {
-	struct pst_datadir *datadir;
-	struct pst_appender *appenders[PST_WRITERS_MAX];
+	struct pst_datadir *datadirs[PST_DRIVES_MAX];
+	/* [writer][drive]; NULL where the writer does not serve the drive */
+	struct pst_appender *appenders[PST_WRITERS_MAX][PST_DRIVES_MAX];
 	uint64_t newest_ns[PST_QUEUES_MAX]; /* of each queue's partitions: time never goes back */
 	int partition[PST_QUEUES_MAX];      /* of each queue */
-	struct pst_log_place {
-		uint16_t writer_idx;
-		int log_idx;
-	} place[PST_STREAMS_MAX][PST_QUEUES_MAX]; /* [stream][queue] */
+	struct pst_log_place place[PST_STREAMS_MAX][PST_QUEUES_MAX]; /* [stream][queue] */
 };
 
-/* Opens and locks the data directory, recovers every partition, says what was found. 0, or -1 with
- * *diag. */
+/* Opens and locks the data directories, recovers every partition, says what was found. 0, or -1
+ * with *diag. */
 int pst_storage_open(
 	const struct pst_profile *profile, struct pst_storage *storage, struct pst_diag *diag);
 
-/* Closes segments and directory. 0 or -errno of the first that could not be closed. */
+/* Closes segments and directories. 0 or -errno of the first that could not be closed. */
 int pst_storage_close(const struct pst_profile *profile, struct pst_storage *storage);
 
 /* Builds the pipeline in EAL memory: rings, batches, lcores' state. After the ports are open. 0, or

@@ -26,6 +26,14 @@ enum pst_account_kind {
 	PST_ACCOUNT_INTERNAL, /* rejected frames: in the stream's book only */
 };
 
+/* Where a partition is written. */
+struct pst_log_place {
+	uint16_t writer_idx;
+	uint16_t drive_idx; /* data directory: which of the writer's appenders */
+	int log_idx;        /* in that appender */
+	uint32_t partition; /* its number */
+};
+
 /* Records of one kind for one cell in a batch. */
 struct pst_account {
 	uint32_t cell_idx;
@@ -46,8 +54,7 @@ struct pst_batch_buf {
 	uint8_t *wire; /* PST_BATCH_WIRE_BYTES_MAX bytes */
 	uint32_t wire_bytes;
 	uint16_t stream_idx;
-	uint16_t writer_idx;
-	int log_idx;     /* in the writer's appender */
+	struct pst_log_place place;
 	uint16_t rx_idx; /* whose it is */
 	uint64_t oldest_tsc;
 	uint32_t account_cnt;

@@ -92,9 +92,29 @@ rx_stats(const struct pst_rx *rx, struct pst_rx_stats *out)
 }
 
 static void
+add_appender(const struct pst_appender *appender, struct pst_appender_stats *sum)
+{
+	struct pst_appender_stats its;
+
+	pst_appender_stats(appender, &its);
+	sum->write_cnt += its.write_cnt;
+	sum->write_bytes += its.write_bytes;
+	sum->sync_cnt += its.sync_cnt;
+	sum->in_flight_bytes += its.in_flight_bytes;
+	sum->unsynced_bytes += its.unsynced_bytes;
+	sum->direct &= its.direct;
+	if (its.last_errno)
+		sum->last_errno = its.last_errno;
+}
+
+static void
 writer_stats(const struct pst_writer *w, struct pst_writer_stats *out)
 {
-	pst_appender_stats(w->appender, &out->appender);
+	memset(&out->appender, 0, sizeof(out->appender));
+	out->appender.direct = true;
+	for (uint16_t d = 0; d < w->drive_cnt; d++)
+		if (w->appenders[d])
+			add_appender(w->appenders[d], &out->appender);
 	out->busy_tsc = w->busy_tsc;
 	out->latency_cnt = w->latency_cnt;
 	out->latency_sum_ns = w->latency_sum_ns;
@@ -151,31 +171,24 @@ static void
 writer_copy_log(void *self, void *arg)
 {
 	struct pst_writer *w = self;
-	pst_log_stats(w->appender, (int)(intptr_t)arg, &w->log_copy);
+	uint64_t which = (uint64_t)(uintptr_t)arg;
+	pst_log_stats(w->appenders[which >> 32], (int)(uint32_t)which, &w->log_copy);
 }
 
 int
-pst_pipeline_log(
-	struct pst_pipeline *p, uint16_t stream_idx, uint16_t queue_idx, struct pst_log_stats *out)
+pst_pipeline_log(struct pst_pipeline *p, uint16_t stream_idx, uint16_t queue_idx,
+	struct pst_log_place *place, struct pst_log_stats *out)
 {
-	const struct pst_profile_queue *queue = &p->profile->queues[queue_idx];
-	const struct pst_rx *rx = p->rx[queue->rx_lcore_idx];
-
-	for (uint16_t q = 0; q < rx->queue_cnt; q++) {
-		if (rx->queues[q].is_kernel_path || rx->queues[q].queue_idx != queue_idx)
-			continue;
-		const struct pst_rx_open *open = &rx->queues[q].open[stream_idx];
-		struct pst_writer *w = p->writers[open->writer_idx];
-		/* The list of segments moves in memory as it grows: only the writer may look. */
-		pthread_mutex_lock(&p->mutex);
-		int rc = pst_mailbox_call(
-			&w->mailbox, writer_copy_log, (void *)(intptr_t)open->log_idx);
-		if (rc == 0)
-			*out = w->log_copy;
-		pthread_mutex_unlock(&p->mutex);
-		return rc;
-	}
-	return -ENOENT;
+	/* The list of segments moves in memory as it grows: only the writer may look. */
+	pthread_mutex_lock(&p->mutex);
+	*place = p->place[stream_idx][queue_idx];
+	struct pst_writer *w = p->writers[place->writer_idx];
+	uint64_t which = (uint64_t)place->drive_idx << 32 | (uint32_t)place->log_idx;
+	int rc = pst_mailbox_call(&w->mailbox, writer_copy_log, (void *)(uintptr_t)which);
+	if (rc == 0)
+		*out = w->log_copy;
+	pthread_mutex_unlock(&p->mutex);
+	return rc;
 }
 
 void

@@ -17,7 +17,7 @@ struct pst_pipeline {
 	const struct pst_profile *profile;
 	struct pst_ports *ports;
 	struct pst_ksock *ksock;
-	struct pst_datadir *datadir;
+	struct pst_datadir *datadirs[PST_DRIVES_MAX];
 	struct pst_listener_table *listeners;
 	struct pst_rx *rx[PST_RX_LCORES_MAX];
 	struct pst_writer *writers[PST_WRITERS_MAX];
@@ -29,7 +29,7 @@ struct pst_pipeline {
 	uint64_t started_ns;
 	int64_t clock_step_ns_last; /* last step of the wall clock beyond 1 ms */
 	uint64_t clock_step_cnt;
-	int partition_of_queue[PST_QUEUES_MAX];
+	int partition_of_queue[PST_QUEUES_MAX]; /* that new streams get on it */
 
 	_Atomic enum pst_phase phase; /* written by the control thread, read by all lcores */
 	pthread_mutex_t reload_mutex; /* one reload at a time; taken before mutex */
@@ -39,6 +39,7 @@ struct pst_pipeline {
 	struct pst_book copy;
 	struct pst_pipeline_page *page;
 	struct pst_rx_rules next_rules[PST_RX_LCORES_MAX];
+	struct pst_log_place place[PST_STREAMS_MAX][PST_QUEUES_MAX]; /* [stream][queue] */
 };
 
 /* What beside the books a snapshot holds of each rx lcore. */
@@ -51,7 +52,7 @@ struct pst_rx_stats {
 };
 
 struct pst_writer_stats {
-	struct pst_appender_stats appender;
+	struct pst_appender_stats appender; /* all its drives together */
 	uint64_t busy_tsc, latency_cnt, latency_sum_ns, latency_max_ns;
 	uint32_t ring_used, ring_size; /* batches waiting, all rx lcores */
 };
@@ -107,10 +108,10 @@ struct pst_rules_page {
 int pst_pipeline_rules(struct pst_pipeline *pipeline, uint32_t first, struct pst_rule_row *rows,
 	uint32_t cap, struct pst_rules_page *page);
 
-/* Statistics of one partition's log: stream s, queue q (not the kernel path). 0, -ENOENT, or
- * -ETIMEDOUT when its writer did not answer. */
+/* Statistics of the log that stream s, queue q (not the kernel path) is written to now, and where
+ * that is. 0, or -ETIMEDOUT when its writer did not answer. */
 int pst_pipeline_log(struct pst_pipeline *pipeline, uint16_t stream_idx, uint16_t queue_idx,
-	struct pst_log_stats *out);
+	struct pst_log_place *place, struct pst_log_stats *out);
 
 /* Loads the profile's rules file anew; on success every rx lcore has taken it up. 0, or -1 with
  * *diag and the old rules in force. */

@@ -10,8 +10,7 @@ open_begin(struct pst_rx *rx, struct pst_rx_open *open, uint16_t stream_idx)
 		return false;
 	struct pst_batch_buf *buf = rx->home_stack[--rx->home_cnt];
 	buf->stream_idx = stream_idx;
-	buf->writer_idx = open->writer_idx;
-	buf->log_idx = open->log_idx;
+	buf->place = open->place;
 	buf->oldest_tsc = rx->now_tsc;
 	buf->account_cnt = 0;
 	buf->record_cnt = 0;
@@ -31,7 +30,7 @@ open_seal(struct pst_rx *rx, struct pst_rx_open *open)
 	open->buf = NULL;
 	rx->batch_sealed_cnt++;
 	/* The ring holds all of our batches: it cannot be full. */
-	PST_ASSERT(rte_ring_sp_enqueue(rx->full[buf->writer_idx], buf) == 0);
+	PST_ASSERT(rte_ring_sp_enqueue(rx->full[buf->place.writer_idx], buf) == 0);
 }
 
 /* The batch's account for (cell, kind), or NULL: no room for one more. */

@@ -18,7 +18,8 @@ struct pst_writer {
 	uint16_t rx_cnt;
 	struct rte_ring *full[PST_RX_LCORES_MAX]; /* [rx]: we consume */
 	struct rte_ring *home[PST_RX_LCORES_MAX]; /* [rx]: we produce */
-	struct pst_appender *appender;
+	uint16_t drive_cnt;
+	struct pst_appender *appenders[PST_DRIVES_MAX]; /* [drive]; NULL: not one of its drives */
 
 	/* state */
 	struct pst_batch_buf *pending[PST_RX_LCORES_MAX]; /* taken from a ring, not yet appended */
@@ -38,5 +39,10 @@ struct pst_writer {
 
 int pst_writer_loop(void *writer);
 bool pst_writer_turn(struct pst_writer *writer);
+
+/* Whether all that was appended is durable or came back; and asks for a sync of it now. Its own
+ * thread. */
+bool pst_writer_idle(const struct pst_writer *writer);
+void pst_writer_flush(struct pst_writer *writer);
 
 #endif

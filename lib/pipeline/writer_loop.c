@@ -42,8 +42,7 @@ settle(struct pst_writer *w, struct pst_batch_buf *buf, enum pst_append_status s
 	PST_ASSERT(rte_ring_sp_enqueue(w->home[buf->rx_idx], buf) == 0);
 }
 
-/* Appends the batches of one rx lcore until its ring is empty or the appender's buffers are full.
- */
+/* Appends the batches of one rx lcore until its ring is empty or an appender's buffers are full. */
 static bool
 take_batches(struct pst_writer *w, uint16_t rx_idx, uint64_t now_ns)
 {
@@ -54,8 +53,8 @@ take_batches(struct pst_writer *w, uint16_t rx_idx, uint64_t now_ns)
 		if (!got && rte_ring_sc_dequeue(w->full[rx_idx], &got) != 0)
 			break;
 		struct pst_batch_buf *buf = got;
-		int rc = pst_append(
-			w->appender, buf->log_idx, buf->wire, buf->wire_bytes, buf, now_ns);
+		int rc = pst_append(w->appenders[buf->place.drive_idx], buf->place.log_idx,
+			buf->wire, buf->wire_bytes, buf, now_ns);
 		if (rc == -EAGAIN) {
 			w->pending[rx_idx] = buf;
 			break;
@@ -67,23 +66,35 @@ take_batches(struct pst_writer *w, uint16_t rx_idx, uint64_t now_ns)
 	return any;
 }
 
+/* Moves one drive's log on, and books what is done. */
+static bool
+poll_drive(struct pst_writer *w, struct pst_appender *appender, uint64_t now_ns)
+{
+	struct pst_append_done done[PST_WRITER_BURST];
+	bool worked = false;
+	unsigned cnt;
+
+	do {
+		cnt = pst_appender_poll(appender, now_ns, done, PST_WRITER_BURST);
+		for (unsigned i = 0; i < cnt; i++)
+			settle(w, done[i].cookie, done[i].status);
+		worked |= cnt > 0;
+	} while (cnt == PST_WRITER_BURST);
+	return worked;
+}
+
 bool
 pst_writer_turn(struct pst_writer *w)
 {
-	struct pst_append_done done[PST_WRITER_BURST];
 	bool worked = false;
 
 	w->now_tsc = pst_clock_tsc();
 	uint64_t now_ns = pst_clock_ns(w->now_tsc);
 	for (uint16_t r = 0; r < w->rx_cnt; r++)
 		worked |= take_batches(w, r, now_ns);
-	unsigned cnt;
-	do {
-		cnt = pst_appender_poll(w->appender, now_ns, done, PST_WRITER_BURST);
-		for (unsigned i = 0; i < cnt; i++)
-			settle(w, done[i].cookie, done[i].status);
-		worked |= cnt > 0;
-	} while (cnt == PST_WRITER_BURST);
+	for (uint16_t d = 0; d < w->drive_cnt; d++)
+		if (w->appenders[d])
+			worked |= poll_drive(w, w->appenders[d], now_ns);
 	pst_mailbox_serve(&w->mailbox, w);
 	if (worked)
 		w->busy_tsc += pst_clock_tsc() - w->now_tsc;
@@ -99,6 +110,23 @@ rings_empty(const struct pst_writer *w)
 	return true;
 }
 
+bool
+pst_writer_idle(const struct pst_writer *w)
+{
+	for (uint16_t d = 0; d < w->drive_cnt; d++)
+		if (w->appenders[d] && !pst_appender_idle(w->appenders[d]))
+			return false;
+	return true;
+}
+
+void
+pst_writer_flush(struct pst_writer *w)
+{
+	for (uint16_t d = 0; d < w->drive_cnt; d++)
+		if (w->appenders[d])
+			pst_appender_flush(w->appenders[d]);
+}
+
 int
 pst_writer_loop(void *arg)
 {
@@ -111,9 +139,9 @@ pst_writer_loop(void *arg)
 		if (pst_unlikely(phase != PST_PHASE_RUN)) {
 			bool done = true;
 			if (phase == PST_PHASE_SYNC) {
-				done = rings_empty(w) && pst_appender_idle(w->appender);
+				done = rings_empty(w) && pst_writer_idle(w);
 				if (!done && rings_empty(w))
-					pst_appender_flush(w->appender);
+					pst_writer_flush(w);
 			}
 			if (done) {
 				/* Pairs with the acquire in pst_pipeline_stop. */
@@ -127,7 +155,7 @@ pst_writer_loop(void *arg)
 			continue;
 		}
 		/* Writes in flight finish soon: do not oversleep them. */
-		if (!pst_appender_idle(w->appender) && w->idle.sleep_ns > WRITER_SLEEP_NS_MAX)
+		if (!pst_writer_idle(w) && w->idle.sleep_ns > WRITER_SLEEP_NS_MAX)
 			w->idle.sleep_ns = WRITER_SLEEP_NS_MAX;
 		pst_idle_empty(&w->idle);
 	}

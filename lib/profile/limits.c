@@ -97,24 +97,6 @@ load_rest(struct pst_load *load)
 	return pst_load_name(load, "telemetry.prefix", p->telemetry_prefix);
 }
 
-/* Nothing there is fine: the daemon makes the directory. */
-static int
-check_directory(struct pst_load *load, const char *key, const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) != 0) {
-		if (errno == ENOENT)
-			return 0;
-		return pst_load_fail(load, key, "check the path and its permissions", "%s: %s",
-			path, strerror(errno));
-	}
-	if (!S_ISDIR(st.st_mode))
-		return pst_load_fail(load, key, "name a directory, or a path that is free",
-			"%s is not a directory", path);
-	return 0;
-}
-
 static int
 load_rules(struct pst_load *load)
 {
@@ -146,14 +128,13 @@ load_rules(struct pst_load *load)
 	if (!S_ISREG(st.st_mode))
 		return pst_load_fail(load, "rules.file", "name a rules file",
 			"%s is not a regular file", p->rules_file);
-	return p->rules_cache ? check_directory(load, "rules.cache", p->rules_cache) : 0;
+	return p->rules_cache ? pst_load_directory(load, "rules.cache", p->rules_cache) : 0;
 }
 
 int
 pst_load_limits(struct pst_load *load)
 {
-	if (load_batch(load) != 0 || load_rest(load) != 0 || load_rules(load) != 0)
+	if (load_batch(load) != 0 || load_rest(load) != 0)
 		return -1;
-	load->profile->data_dir = load->raw->data.dir;
-	return check_directory(load, "data.dir", load->profile->data_dir);
+	return load_rules(load);
 }

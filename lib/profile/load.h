@@ -1,6 +1,6 @@
 /* Between the files of lib/profile: raw text -> checked values, one concept a file.
  *
- *   profile.c ─▶ ports.c ─▶ cores.c ─▶ streams.c ─▶ listeners.c ─▶ limits.c ─▶ plan.c
+ *   profile.c ─▶ data.c ─▶ ports.c ─▶ cores.c ─▶ streams.c ─▶ listeners.c ─▶ limits.c ─▶ plan.c
  *                                                     (number.c, host.c: used by all)
  *
  * Each step returns 0, or -1 with load->diag filled; later ones rely on what earlier ones found
@@ -55,8 +55,14 @@ int pst_load_number(struct pst_load *load, const char *key, const char *text,
 /* Whether text is [a-zA-Z0-9_-]{1,32}; fails with *diag if not. */
 int pst_load_name(struct pst_load *load, const char *key, const char *text);
 
+/* ---- paths (data.c) ---- */
+
+/* Whether path is a directory, or nothing yet. */
+int pst_load_directory(struct pst_load *load, const char *key, const char *path);
+
 /* ---- steps ---- */
 
+int pst_load_data(struct pst_load *load);
 int pst_load_ports(struct pst_load *load);
 int pst_load_cores(struct pst_load *load); /* and which rx lcore polls which queue */
 int pst_load_streams(struct pst_load *load);

@@ -46,6 +46,9 @@ reckon(struct pst_profile *p)
 	if (p->rx_lcore_cnt > 1)
 		p->plan.handoff += (uint64_t)p->rx_lcore_cnt * PST_PLAN_FORWARDS_BYTES;
 	p->plan.eal = EAL_BYTES;
+	for (uint16_t w = 0; w < p->writer_cnt; w++)
+		for (uint16_t d = 0; d < p->data_dir_cnt; d++)
+			p->plan.appenders += pst_profile_writes(p, w, d) * PST_PLAN_APPENDER_BYTES;
 	p->plan.total = p->plan.mbufs + p->plan.batches + p->plan.sessions + p->plan.handoff +
 			p->plan.eal;
 }

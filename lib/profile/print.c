@@ -104,15 +104,16 @@ print_streams(FILE *out, const struct pst_profile *p)
 		const struct pst_profile_stream *stream = &p->streams[i];
 		fprintf(out,
 			"  %s: segments of %s, rolled after %s; kept: bytes %s, age %s; headers "
-			"seq%s%s\n",
+			"seq%s%s; a drive fails: %s\n",
 			stream->name,
 			pst_number_text(a, PST_NUMBER_BYTES, stream->segment_bytes_max),
 			limit_text(b, PST_NUMBER_DURATION, stream->segment_age_max_ns),
 			limit_text(c, PST_NUMBER_BYTES, stream->retain_bytes),
 			limit_text(d, PST_NUMBER_DURATION, stream->retain_age_ns),
-			stream->header_ts_ns ? " ts_ns" : "", stream->header_rules ? " rules" : "");
+			stream->header_ts_ns ? " ts_ns" : "", stream->header_rules ? " rules" : "",
+			stream->on_failure == PST_ON_FAILURE_CONTINUE ? "continue" : "halt");
 	}
-	fprintf(out, "  whole data directory: %s\n",
+	fprintf(out, "  whole data directory%s: %s\n", p->data_dir_cnt > 1 ? ", each" : "",
 		limit_text(a, PST_NUMBER_BYTES, p->data_retain_bytes));
 	fprintf(out, "  quarantine: %u records a second and queue, %u bytes of each\n",
 		p->quarantine_rate, p->quarantine_bytes_max);
@@ -161,6 +162,9 @@ print_memory(FILE *out, const struct pst_profile *p)
 	print_memory_line(out, "DPDK's own", p->plan.eal);
 	print_memory_line(out, "needed in all", p->plan.total);
 	print_memory_line(out, "taken (memory.size)", p->memory_bytes);
+	snprintf(text, sizeof(text), "append buffers, beside it: %u appenders",
+		(unsigned)(p->plan.appenders / PST_PLAN_APPENDER_BYTES));
+	print_memory_line(out, text, p->plan.appenders);
 	for (uint16_t i = 0; i < p->listener_cnt; i++)
 		socket_cnt += p->listeners[i].addr_cnt;
 	snprintf(text, sizeof(text), "kernel's, beside it: %u sockets' receive buffers at most",
@@ -174,8 +178,14 @@ print_files(FILE *out, const struct pst_profile *p)
 	char text[PST_NUMBER_TEXT];
 
 	fputs("files\n", out);
-	fprintf(out, "  data         %s\n", p->data_dir);
-	fprintf(out, "  lock         %s/penstock.lock\n", p->data_dir);
+	for (uint16_t d = 0; d < p->data_dir_cnt; d++) {
+		fprintf(out, "  data         %s: writer lcore", p->data_dirs[d]);
+		for (uint16_t w = 0; w < p->writer_cnt; w++)
+			if (pst_profile_writes(p, w, d))
+				fprintf(out, " %u", w);
+		fputc('\n', out);
+		fprintf(out, "  lock         %s/penstock.lock\n", p->data_dirs[d]);
+	}
 	if (p->rules_file) {
 		fprintf(out, "  rules        %s\n", p->rules_file);
 		fprintf(out, "  rules cache  %s\n", p->rules_cache ? p->rules_cache : "none");

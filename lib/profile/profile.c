@@ -28,9 +28,10 @@ load_all(struct pst_load *load)
 	p->file = pst_yaml_file(p->lines);
 	p->name = load->raw->name;
 	p->no_huge = load->raw->memory.no_huge;
-	if (pst_load_name(load, "name", p->name) != 0 || pst_load_ports(load) != 0 ||
-		pst_load_cores(load) != 0 || pst_load_streams(load) != 0 ||
-		pst_load_listeners(load) != 0 || pst_load_limits(load) != 0)
+	if (pst_load_name(load, "name", p->name) != 0 || pst_load_data(load) != 0 ||
+		pst_load_ports(load) != 0 || pst_load_cores(load) != 0 ||
+		pst_load_streams(load) != 0 || pst_load_listeners(load) != 0 ||
+		pst_load_limits(load) != 0)
 		return -1;
 	return pst_load_plan(load);
 }

@@ -19,6 +19,7 @@
 #define PST_STREAMS_MAX   64 /* with the quarantine stream */
 #define PST_RX_LCORES_MAX 32
 #define PST_WRITERS_MAX   16
+#define PST_DRIVES_MAX    16                    /* data directories */
 #define PST_QUEUES_MAX    64                    /* of all ports together, kernel path included */
 #define PST_ADDRESSES_MAX 64                    /* of one listener */
 #define PST_ALLOW_MAX     256                   /* prefixes of one listener */
@@ -29,6 +30,7 @@
 #define PST_PLAN_MBUF_BYTES     4096      /* one packet buffer, headers and all */
 #define PST_PLAN_BATCH_BYTES    1048576   /* one batch buffer */
 #define PST_PLAN_FORWARDS_BYTES (6 << 20) /* an rx lcore's buffers for others' datagrams */
+#define PST_PLAN_APPENDER_BYTES UINT64_C(0x2200000) /* one appender: ordinary memory */
 
 enum pst_idle { PST_IDLE_ADAPTIVE, PST_IDLE_SPIN };
 
@@ -58,8 +60,15 @@ struct pst_profile_listener {
 	uint16_t allow_cnt;
 };
 
+/* What a stream does when the drive that holds one of its partitions fails. */
+enum pst_on_failure {
+	PST_ON_FAILURE_HALT,     /* the daemon drains and ends with status 1 */
+	PST_ON_FAILURE_CONTINUE, /* the partition goes on in a new one on another drive */
+};
+
 struct pst_profile_stream {
 	const char *name;
+	enum pst_on_failure on_failure;
 	uint64_t segment_bytes_max;  /* 1 MiB .. 1 GiB */
 	uint64_t segment_age_max_ns; /* roll of a non-empty segment; 0: never by age */
 	uint64_t retain_bytes;       /* per partition; 0: no limit */
@@ -79,8 +88,9 @@ struct pst_profile {
 	const char *file;
 	const char *name; /* [a-zA-Z0-9_-]{1,32} */
 
-	const char *data_dir;
-	uint64_t data_retain_bytes; /* cap for the whole data directory; 0: none */
+	const char *data_dirs[PST_DRIVES_MAX]; /* one on each drive */
+	uint16_t data_dir_cnt;
+	uint64_t data_retain_bytes; /* cap for each data directory; 0: none */
 
 	uint16_t core_main;                  /* physical CPU of the control thread */
 	uint16_t core_rx[PST_RX_LCORES_MAX]; /* one rx lcore each */
@@ -131,11 +141,22 @@ struct pst_profile {
 	/* Derived: the memory plan in bytes, printed by --check. */
 	struct {
 		uint64_t mbufs, batches, sessions, handoff, eal, total;
-		uint32_t mbuf_cnt; /* of each queue's pool */
+		uint64_t appenders; /* beside it, ordinary memory */
+		uint32_t mbuf_cnt;  /* of each queue's pool */
 	} plan;
 
 	struct pst_yaml_lines *lines; /* positions, for messages of later checks */
 };
+
+/* Whether a writer lcore has an appender for a data directory: with no more writers than drives
+ * each drive has one writer, else each writer has one drive. */
+static inline bool
+pst_profile_writes(const struct pst_profile *profile, uint16_t writer_idx, uint16_t drive_idx)
+{
+	return profile->writer_cnt >= profile->data_dir_cnt
+		       ? writer_idx % profile->data_dir_cnt == drive_idx
+		       : drive_idx % profile->writer_cnt == writer_idx;
+}
 
 /* Loads, checks and derives. Checks everything that can be known without touching a device,
  * presence of interfaces and CPUs included. Returns 0, or -1 with *diag. */

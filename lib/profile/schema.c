@@ -16,6 +16,9 @@
 static const cyaml_schema_value_t text_schema = {
 	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 0, NUMBER_MAX)};
 
+static const cyaml_schema_value_t path_schema = {
+	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1, TEXT_MAX)};
+
 static const cyaml_strval_t idle_names[] = {
 	{"adaptive", PST_IDLE_ADAPTIVE}, {"spin", PST_IDLE_SPIN}};
 static const cyaml_strval_t checksum_names[] = {{"strict", PST_CHECKSUM_STRICT + 1},
@@ -23,6 +26,10 @@ static const cyaml_strval_t checksum_names[] = {{"strict", PST_CHECKSUM_STRICT +
 static const cyaml_strval_t framing_names[] = {{"datagram", PST_FRAMING_DATAGRAM},
 	{"lines", PST_FRAMING_LINES}, {"mold64", PST_FRAMING_MOLD64}};
 static const cyaml_strval_t action_names[] = {{"keep", 0}, {"drop", 1}};
+static const cyaml_strval_t on_failure_names[] = {
+	{"halt", PST_ON_FAILURE_HALT}, {"continue", PST_ON_FAILURE_CONTINUE}};
+static const cyaml_strval_t quarantine_on_failure_names[] = {
+	{"halt", PST_ON_FAILURE_HALT + 1}, {"continue", PST_ON_FAILURE_CONTINUE + 1}};
 static const cyaml_strval_t header_names[] = {
 	{"ts-ns", PST_RAW_HEADER_TS_NS}, {"rules", PST_RAW_HEADER_RULES}};
 
@@ -60,13 +67,17 @@ static const cyaml_schema_field_t stream_fields[] = {
 	NUMBER("segment-age", struct pst_raw_stream, segment_age),
 	NUMBER("retain-bytes", struct pst_raw_stream, retain_bytes),
 	NUMBER("retain-age", struct pst_raw_stream, retain_age),
+	CYAML_FIELD_ENUM("on-failure", CYAML_FLAG_OPTIONAL, struct pst_raw_stream, on_failure,
+		on_failure_names, PST_ARRAY_CNT(on_failure_names)),
 	CYAML_FIELD_FLAGS("headers", CYAML_FLAG_OPTIONAL, struct pst_raw_stream, headers,
 		header_names, PST_ARRAY_CNT(header_names)),
 	CYAML_FIELD_END};
 static const cyaml_schema_value_t stream_schema = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct pst_raw_stream, stream_fields)};
 
-static const cyaml_schema_field_t data_fields[] = {TEXT("dir", WANT, struct pst_raw_data, dir),
+static const cyaml_schema_field_t data_fields[] = {TEXT("dir", MAY, struct pst_raw_data, dir),
+	CYAML_FIELD_SEQUENCE_COUNT(
+		"dirs", MAY, struct pst_raw_data, dirs, dir_cnt, &path_schema, 1, PST_DRIVES_MAX),
 	NUMBER("retain-bytes", struct pst_raw_data, retain_bytes), CYAML_FIELD_END};
 static const cyaml_schema_field_t cores_fields[] = {NUMBER("main", struct pst_raw_cores, main),
 	CYAML_FIELD_SEQUENCE_COUNT(
@@ -95,7 +106,10 @@ static const cyaml_schema_field_t quarantine_fields[] = {
 	NUMBER("rate", struct pst_raw_quarantine, rate),
 	NUMBER("bytes", struct pst_raw_quarantine, bytes),
 	NUMBER("retain-bytes", struct pst_raw_quarantine, retain_bytes),
-	NUMBER("retain-age", struct pst_raw_quarantine, retain_age), CYAML_FIELD_END};
+	NUMBER("retain-age", struct pst_raw_quarantine, retain_age),
+	CYAML_FIELD_ENUM("on-failure", CYAML_FLAG_OPTIONAL, struct pst_raw_quarantine, on_failure,
+		quarantine_on_failure_names, PST_ARRAY_CNT(quarantine_on_failure_names)),
+	CYAML_FIELD_END};
 static const cyaml_schema_field_t telemetry_fields[] = {
 	TEXT("prefix", MAY, struct pst_raw_telemetry, prefix), CYAML_FIELD_END};
 

@@ -34,11 +34,15 @@ struct pst_raw_listener {
 struct pst_raw_stream {
 	char *name;
 	char *segment_bytes, *segment_age, *retain_bytes, *retain_age;
+	int on_failure;   /* enum pst_on_failure */
 	uint32_t headers; /* PST_RAW_HEADER_... */
 };
 
 struct pst_raw_data {
-	char *dir, *retain_bytes;
+	char *dir;
+	char **dirs;
+	uint32_t dir_cnt;
+	char *retain_bytes;
 };
 
 struct pst_raw_cores {
@@ -76,6 +80,7 @@ struct pst_raw_kernel_path {
 
 struct pst_raw_quarantine {
 	char *rate, *bytes, *retain_bytes, *retain_age;
+	int on_failure; /* 0: not given; else enum pst_on_failure + 1 */
 };
 
 struct pst_raw_telemetry {

@@ -14,7 +14,8 @@ Test(profile, defaults)
 	cr_assert_eq(pst_host_cpus(&cpus), 0);
 	cr_expect_str_eq(p->file, test_path);
 	cr_expect_str_eq(p->name, "t");
-	cr_expect_str_eq(p->data_dir, "/nonexistent/pst");
+	cr_expect_eq(p->data_dir_cnt, 1);
+	cr_expect_str_eq(p->data_dirs[0], "/nonexistent/pst");
 	cr_expect_eq(p->data_retain_bytes, 0);
 	cr_expect_eq(p->core_main, cpus.first);
 	cr_expect_eq(p->rx_lcore_cnt, 1);
@@ -251,13 +252,16 @@ Test(profile, plan_for_people)
 		"  three: lines -> stream a, default drop, at [::1]:9; only from 10.0.0.0/8 ::/0\n",
 		"  two: datagram -> stream b, default keep, at 0.0.0.0:8125 [::]:8125; from "
 		"anyone\n",
-		"  a: segments of 1G, rolled after 1d; kept: bytes no limit, age 7d; headers seq\n",
+		"  a: segments of 1G, rolled after 1d; kept: bytes no limit, age 7d; headers seq; "
+		"a drive fails: halt\n",
 		"  penstock.quarantine: segments of 64M, rolled after 1d; kept: bytes 1G, age 7d; "
-		"headers seq ts_ns rules\n",
+		"headers seq ts_ns rules; a drive fails: continue\n",
 		"batches: closed at 1M, 65536 records or 5ms; LZ4 acceleration 1\n",
 		"flush: fdatasync after 8M or 5ms\n",
 		"     256.0 MiB  taken (memory.size)\n",
 		"      64.0 MiB  kernel's, beside it: 4 sockets' receive buffers at most\n",
+		"      34.0 MiB  append buffers, beside it: 1 appenders\n",
+		"  data         /nonexistent/pst: writer lcore 0\n",
 		"  lock         /nonexistent/pst/penstock.lock\n",
 		"  rules        none",
 		"/dpdk/penstock/dpdk_telemetry.v2\n",

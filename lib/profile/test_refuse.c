@@ -32,7 +32,7 @@ Test(refuse, keys_that_are_wrong)
 	SPOILED("  port: 5514\n", "", 10, "listeners[0].port", "missing", "\"port:\"");
 	SPOILED("  stream: a\n", "", 10, "listeners[0].stream", "missing", "");
 	SPOILED("name: t\n", "", 1, "name", "missing", "");
-	SPOILED("data: {dir: /nonexistent/pst}", "data: {}", 2, "data.dir", "missing", "");
+	SPOILED("data: {dir: /nonexistent/pst}", "data: {}", 2, "data", "neither dir nor dirs", "");
 	EXTRA("rules: {cache: /tmp}\n", "rules.file", "missing", "");
 	EXTRA("batch: 5\n", "batch", "a single value where a mapping", "");
 	EXTRA("idle:\n", "idle", "no value", "");
@@ -410,4 +410,46 @@ Test(refuse, files)
 	cr_expect_str_eq(p->rules_cache, "/nonexistent/c");
 	pst_profile_free(p);
 	unlink(file);
+}
+
+Test(refuse, data_directories)
+{
+	static const char dir[] = "data: {dir: /nonexistent/pst}";
+
+	SPOILED(dir, "data: {dir: /a, dirs: [/b]}", 2, "data.dirs", "data.dir stands there",
+		"list it here");
+	SPOILED(dir, "data: {dirs: []}", 2, "data.dirs", "", "");
+	SPOILED(dir, "data: {dirs: [/b, \"\"]}", 2, "data.dirs[1]", "", "");
+	SPOILED(dir, "data: {dirs: [/nonexistent/a, /nonexistent/b, /nonexistent/a/]}", 2,
+		"data.dirs[2]", "the same directory as data.dirs[0]", "once");
+	SPOILED(dir, "data: {dirs: [/tmp/pst-a, /tmp/../tmp/pst-a]}", 2, "data.dirs[1]",
+		"the same directory", "");
+	SPOILED(dir, "data: {dirs: [/tmp/pst-a, /tmp/pst-a/b]}", 2, "data.dirs[1]", "inside",
+		"side by side");
+	SPOILED(dir, "data: {dirs: [/tmp/pst/x, /]}", 2, "data.dirs[1]", "inside", "");
+	SPOILED("- name: b\n", "- name: b\n  on-failure: retry\n", 9, "streams[1].on-failure",
+		"not known", "halt, continue");
+}
+
+Test(refuse, data_directories_that_only_look_alike_are_fine)
+{
+	struct pst_profile *p = load_good(spoil("data: {dir: /nonexistent/pst}",
+		"data: {dirs: [/nonexistent/pst, /nonexistent/pst2, /nonexistent/ps]}",
+		"cores: {writers: [0]}\nquarantine: {on-failure: halt}\n"));
+	cr_expect_eq(p->data_dir_cnt, 3);
+	cr_expect_str_eq(p->data_dirs[1], "/nonexistent/pst2");
+	cr_expect_eq(p->streams[0].on_failure, PST_ON_FAILURE_HALT);
+	cr_expect_eq(p->streams[p->quarantine_stream_idx].on_failure, PST_ON_FAILURE_HALT);
+	cr_expect_eq(p->plan.appenders, 3 * PST_PLAN_APPENDER_BYTES);
+	pst_profile_free(p);
+}
+
+Test(profile, writers_and_drives)
+{
+	struct pst_profile p = {.writer_cnt = 3, .data_dir_cnt = 2};
+	cr_expect(pst_profile_writes(&p, 0, 0) && pst_profile_writes(&p, 2, 0));
+	cr_expect(pst_profile_writes(&p, 1, 1) && !pst_profile_writes(&p, 1, 0));
+	p = (struct pst_profile){.writer_cnt = 2, .data_dir_cnt = 3};
+	cr_expect(pst_profile_writes(&p, 0, 0) && pst_profile_writes(&p, 0, 2));
+	cr_expect(pst_profile_writes(&p, 1, 1) && !pst_profile_writes(&p, 0, 1));
 }

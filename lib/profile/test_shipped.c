@@ -22,7 +22,7 @@ Test(shipped, loopback)
 	} listeners[] = {{"syslog", 5514, PST_FRAMING_DATAGRAM},
 		{"metrics", 8125, PST_FRAMING_LINES}, {"feed", 26400, PST_FRAMING_MOLD64}};
 	struct pst_profile *p = load_shipped("drivers-config/loopback.yaml");
-	cr_expect_str_eq(p->data_dir, "run/data");
+	cr_expect_str_eq(p->data_dirs[0], "run/data");
 	cr_expect_str_eq(p->rules_file, "drivers-config/loopback-rules.yaml");
 	cr_expect_str_eq(p->rules_cache, "run/rules-cache");
 	cr_expect_str_eq(p->telemetry_prefix, "penstock");

@@ -77,7 +77,8 @@ fake_pipeline(uint16_t queue_cnt, uint16_t listener_cnt, uint16_t stream_cnt)
 {
 	profile.file = widened("/etc/penstock/\"odd\"\\\xc3\xa4%.yaml", 4000);
 	profile.name = "fake";
-	profile.data_dir = widened("/data", 4000);
+	profile.data_dirs[0] = widened("/data", 4000);
+	profile.data_dir_cnt = 1;
 	profile.rules_file = widened("rules.yaml", 4000);
 	profile.rx_lcore_cnt = fake.widest ? PST_RX_LCORES_MAX : 2;
 	profile.writer_cnt = fake.widest ? PST_WRITERS_MAX : 1;
@@ -236,9 +237,10 @@ pst_pipeline_rules(struct pst_pipeline *p, uint32_t first, struct pst_rule_row *
 }
 
 int
-pst_pipeline_log(
-	struct pst_pipeline *p, uint16_t stream_idx, uint16_t queue_idx, struct pst_log_stats *out)
+pst_pipeline_log(struct pst_pipeline *p, uint16_t stream_idx, uint16_t queue_idx,
+	struct pst_log_place *place, struct pst_log_stats *out)
 {
+	*place = (struct pst_log_place){.partition = fake.widest ? UINT32_MAX : queue_idx};
 	fill_words(out, sizeof(*out) - sizeof(uint64_t),
 		fake.widest ? (uint64_t)INT64_MIN : stream_idx * 1000u + queue_idx);
 	out->failed = false;

@@ -51,7 +51,7 @@ pst_serve_info(struct pst_request *request)
 	pst_dict_u64(top, "pid", (uint64_t)getpid());
 	pst_dict_string(top, "profile", profile->name);
 	pst_dict_string(top, "profile_file", profile->file);
-	pst_dict_string(top, "data_dir", profile->data_dir);
+	pst_dict_string(top, "data_dir", profile->data_dirs[0]);
 	if (profile->rules_file)
 		pst_dict_string(top, "rules_file", profile->rules_file);
 	pst_dict_string(top, "phase",

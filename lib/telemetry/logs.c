@@ -9,14 +9,17 @@ fill_partition(struct pst_dict row, void *arg, uint32_t idx)
 	uint16_t stream = (uint16_t)(idx / profile->queue_cnt);
 	uint16_t queue = (uint16_t)(idx % profile->queue_cnt);
 	struct pst_log_stats stats;
+	struct pst_log_place place;
 
-	if (pst_pipeline_log(pipeline, stream, queue, &stats) != 0)
+	if (pst_pipeline_log(pipeline, stream, queue, &place, &stats) != 0)
 		return PST_ROW_SKIP;
 	pst_dict_u64(row, "stream", stream);
 	pst_dict_u64(row, "queue", queue);
 	pst_dict_string(row, "stream_name", profile->streams[stream].name);
 	pst_dict_queue_name(row, "queue_name", profile, queue);
-	pst_dict_i32(row, "partition", pipeline->partition_of_queue[queue]);
+	pst_dict_u64(row, "partition", place.partition);
+	pst_dict_u64(row, "drive", place.drive_idx);
+	pst_dict_u64(row, "writer", place.writer_idx);
 	pst_dict_i64(row, "start_offset", stats.start_offset);
 	pst_dict_i64(row, "durable_offset", stats.durable_offset);
 	pst_dict_i64(row, "next_offset", stats.next_offset);

@@ -126,8 +126,8 @@ bench_settle(struct bench *b)
 		}
 		for (uint16_t w = 0; w < b->profile->writer_cnt; w++) {
 			moved |= pst_writer_turn(b->pipeline.writers[w]);
-			pst_appender_flush(b->pipeline.writers[w]->appender);
-			moved |= !pst_appender_idle(b->pipeline.writers[w]->appender);
+			pst_writer_flush(b->pipeline.writers[w]);
+			moved |= !pst_writer_idle(b->pipeline.writers[w]);
 		}
 	}
 	for (uint16_t r = 0; r < b->profile->rx_lcore_cnt; r++)
@@ -211,7 +211,7 @@ count(struct bench *b, const char *stream, uint32_t partition, bool by_key, cons
 	unsigned cnt = 0;
 	enum pst_read_result result;
 
-	MUST(pst_reader_open(b->profile->data_dir, stream, partition, &reader, &diag));
+	MUST(pst_reader_open(b->profile->data_dirs[0], stream, partition, &reader, &diag));
 	pst_reader_seek(reader, 0);
 	while ((result = pst_reader_next(reader, &record, &diag)) == PST_READ_RECORD) {
 		const uint8_t *data = by_key ? record.key : record.value;

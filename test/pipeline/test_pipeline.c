@@ -305,7 +305,8 @@ static _Atomic bool answered;
 static void *
 ask_log(void *out)
 {
-	int rc = pst_pipeline_log(&b.pipeline, 0, 0, out);
+	struct pst_log_place place;
+	int rc = pst_pipeline_log(&b.pipeline, 0, 0, &place, out);
 	atomic_store(&answered, true);
 	return (void *)(intptr_t)rc;
 }
