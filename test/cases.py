@@ -147,7 +147,8 @@ AFTER_CASE = []  # called after each case, however it ended
 
 
 def case(function):
-    """Marks a test case. It takes what the program's prepare() returned."""
+    """Marks a test case. It takes what the program's prepare() returned; it may return a line of
+    text that tells what was done."""
     CASES.append(function)
     return function
 
@@ -174,7 +175,7 @@ def main(prepare):
 
 def attempt(function, prepared):
     try:
-        function(prepared)
+        said = function(prepared)
     except Skipped as skip:
         return "skip", str(skip)
     except Exception as error:
@@ -182,7 +183,7 @@ def attempt(function, prepared):
     finally:
         for clean in AFTER_CASE:
             clean()
-    return "ok", None
+    return "ok", said
 
 
 def told(error):

@@ -3,7 +3,7 @@
 A suite that is made of programs runs every executable file of its directory. Such a program
 prints one line per test case and nothing else on standard output that begins like one:
 
-    ok NAME
+    ok NAME, or ok NAME: what was done
     not ok NAME: why
     skip NAME: why
 
@@ -327,6 +327,8 @@ def run_program(ctx, command, title, environment):
             name = f"{title} {name}"
             if verdict == "ok":
                 count.ok()
+                if why:
+                    print(f"  {name}: {why}", flush=True)
             elif verdict == "skip":
                 count.skip(name, why or "does not say why")
             else:
