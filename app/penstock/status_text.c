@@ -230,20 +230,6 @@ cell_busy(struct table *table, const json_t *row)
 }
 
 static void
-cell_latency(struct table *table, const json_t *row)
-{
-	json_int_t cnt = number(row, "latency_cnt");
-	table_text(table, "%.1f ms",
-		cnt ? (double)number(row, "latency_sum_ns") / (double)cnt / 1e6 : 0);
-}
-
-static void
-cell_latency_max(struct table *table, const json_t *row)
-{
-	table_text(table, "%.1f ms", (double)number(row, "latency_ns_max") / 1e6);
-}
-
-static void
 cell_disk(struct table *table, const json_t *row)
 {
 	if (json_object_get(row, "last_error"))
@@ -262,10 +248,51 @@ print_lcores(FILE *out, const json_t *rx, const json_t *writers)
 	static const struct column writer_columns[] = {{"writer", "index"}, {">cpu", "cpu"},
 		{">busy", NULL, cell_busy}, {">waiting", "ring_used_cnt"}, {">of", "ring_size_cnt"},
 		{">writes", "write_cnt"}, {">bytes", "write_bytes"}, {">syncs", "sync_cnt"},
-		{">unsynced", "unsynced_bytes"}, {">latency", NULL, cell_latency},
-		{">worst", NULL, cell_latency_max}, {"disk", NULL, cell_disk}};
+		{">unsynced", "unsynced_bytes"}, {"disk", NULL, cell_disk}};
 	print_list(out, rx, rx_columns, PST_ARRAY_CNT(rx_columns));
 	print_list(out, writers, writer_columns, PST_ARRAY_CNT(writer_columns));
+}
+
+/* ---- latency ---- */
+
+static void
+cell_ms(struct table *table, const json_t *row, const char *name)
+{
+	if (number(row, "cnt"))
+		table_text(table, "%.3g ms", (double)number(row, name) / 1e6);
+	else
+		table_text(table, "-");
+}
+
+#define CELL_MS(name)                                                                              \
+	static void cell_##name(struct table *table, const json_t *row)                            \
+	{                                                                                          \
+		cell_ms(table, row, #name);                                                        \
+	}
+CELL_MS(ns_p50)
+CELL_MS(ns_p90)
+CELL_MS(ns_p99)
+CELL_MS(ns_p999)
+CELL_MS(ns_max)
+
+static void
+print_latency(FILE *out, const json_t *all)
+{
+	static const struct column columns[] = {{"arrival to", "stage"}, {">events", "cnt"},
+		{">p50", NULL, cell_ns_p50}, {">p90", NULL, cell_ns_p90},
+		{">p99", NULL, cell_ns_p99}, {">p99.9", NULL, cell_ns_p999},
+		{">max", NULL, cell_ns_max}};
+	json_t *rows = json_array(), *stage;
+	const char *name;
+
+	json_object_foreach((json_t *)all, name, stage)
+	{
+		json_t *row = json_copy(stage);
+		json_object_set_new(row, "stage", json_string(name));
+		json_array_append_new(rows, row);
+	}
+	print_list(out, rows, columns, PST_ARRAY_CNT(columns));
+	json_decref(rows);
 }
 
 /* ---- rules, sessions ---- */
@@ -376,6 +403,7 @@ status_print(FILE *out, const json_t *status, unsigned top_cnt)
 	print_ports(out, json_object_get(status, "ports"), json_object_get(status, "kernel_path"));
 	print_streams(out, json_object_get(status, "streams"));
 	print_lcores(out, json_object_get(status, "rx"), json_object_get(status, "writers"));
+	print_latency(out, json_object_get(json_object_get(status, "latency"), "all"));
 	print_rules(out, json_object_get(status, "rules"), top_cnt);
 	print_sessions(out, json_object_get(status, "sessions"), top_cnt);
 }

@@ -89,6 +89,8 @@ static const char small[] =
 	"{\"id\":1,\"name\":\"one\",\"action\":\"keep\",\"matched\":1,\"decided\":1},"
 	"{\"id\":2,\"name\":\"two\",\"action\":\"drop\",\"matched\":5,\"decided\":5},"
 	"{\"id\":3,\"name\":\"three\",\"action\":\"keep\",\"matched\":3,\"decided\":0}]},"
+	"\"latency\":{\"all\":{\"sealed\":{\"cnt\":0},\"durable\":{\"cnt\":9,\"ns_p50\":1500000,"
+	"\"ns_p90\":2000000,\"ns_p99\":4321000,\"ns_p999\":52000000,\"ns_max\":52000000}}},"
 	"\"sessions\":[{\"session\":\"S1\",\"listener_name\":\"feed\",\"missing\":4,"
 	"\"expected\":\"18446744073709551615\",\"range_cnt\":3,\"ranges\":["
 	"{\"from\":5,\"to\":6},{\"from\":9,\"to\":\"9223372036854775808\"}]}]}";
@@ -151,6 +153,13 @@ Test(screen, shows_the_rules_that_matched_most_and_what_was_refused)
 	cr_assert(two && three && two < three);
 	cr_assert_null(strstr(text, "1  one"));
 	cr_assert(has_line(text, "and 1 more with less matched: --json shows all"));
+}
+
+Test(screen, shows_latency)
+{
+	char *text = screen(small, 10);
+	cr_assert(has_line(text, "sealed 0 - - - - -"), "%s", text);
+	cr_assert(has_line(text, "durable 9 1.5 ms 2 ms 4.32 ms 52 ms 52 ms"), "%s", text);
 }
 
 Test(screen, shows_gaps)

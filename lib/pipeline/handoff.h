@@ -43,6 +43,15 @@ struct pst_account {
 
 #define PST_BATCH_ACCOUNTS_MAX 32 /* a batch that would need more is sealed */
 
+/* Records of a batch that arrived within the same sixteenth of the batch's age, from tsc on: so
+ * much at most is a record's latency said to be longer than it was. */
+struct pst_arrival {
+	uint64_t tsc;
+	uint32_t record_cnt;
+};
+
+#define PST_BATCH_ARRIVALS_MAX 16 /* the last one takes what comes late */
+
 enum pst_batch_state {
 	PST_BATCH_HOME,    /* in the rx lcore's hands, empty */
 	PST_BATCH_AWAY,    /* open, or with the writer: its events are in flight */
@@ -56,10 +65,12 @@ struct pst_batch_buf {
 	uint16_t stream_idx;
 	struct pst_log_place place;
 	uint16_t rx_idx; /* whose it is */
-	uint64_t oldest_tsc;
+	uint64_t sealed_tsc;
+	uint32_t arrival_cnt; /* at least 1 */
 	uint32_t account_cnt;
 	uint32_t record_cnt;
 	struct pst_account accounts[PST_BATCH_ACCOUNTS_MAX];
+	struct pst_arrival arrivals[PST_BATCH_ARRIVALS_MAX]; /* oldest first */
 	/* Written by the writer. */
 	enum pst_append_status status;
 	/* HOME -> AWAY -> (writer) SETTLED -> HOME. The writer's store is a release that the rx

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -13,13 +14,21 @@ pst_snapshot_init(struct pst_snapshot *snapshot, const struct pst_pipeline *pipe
 {
 	struct pst_book_shape shape = pst_book_shape(pipeline->profile);
 	memset(snapshot, 0, sizeof(*snapshot));
-	return pst_book_init(&snapshot->book, &shape);
+	snapshot->latency = calloc(pipeline->profile->writer_cnt, sizeof(*snapshot->latency));
+	if (!snapshot->latency)
+		return -ENOMEM;
+	int rc = pst_book_init(&snapshot->book, &shape);
+	if (rc != 0)
+		pst_snapshot_fini(snapshot);
+	return rc;
 }
 
 void
 pst_snapshot_fini(struct pst_snapshot *snapshot)
 {
 	pst_book_fini(&snapshot->book);
+	free(snapshot->latency);
+	snapshot->latency = NULL;
 }
 
 static void
@@ -45,7 +54,9 @@ static void
 writer_copy(void *self, void *arg)
 {
 	struct pst_writer *w = self;
-	copy_book(arg, &w->book);
+	struct pst_pipeline *p = arg;
+	copy_book(&p->copy, &w->book);
+	memcpy(p->latency_copy, w->latency, sizeof(w->latency));
 }
 
 static void
@@ -116,9 +127,6 @@ writer_stats(const struct pst_writer *w, struct pst_writer_stats *out)
 		if (w->appenders[d])
 			add_appender(w->appenders[d], &out->appender);
 	out->busy_tsc = w->busy_tsc;
-	out->latency_cnt = w->latency_cnt;
-	out->latency_sum_ns = w->latency_sum_ns;
-	out->latency_max_ns = w->latency_max_ns;
 	out->ring_used = out->ring_size = 0;
 	for (uint16_t r = 0; r < w->rx_cnt; r++) {
 		out->ring_used += rte_ring_count(w->full[r]);
@@ -141,9 +149,11 @@ pst_pipeline_snapshot(struct pst_pipeline *p, struct pst_snapshot *out)
 		rx_stats(p->rx[i], &out->rx[i]);
 	}
 	for (uint16_t i = 0; i < p->profile->writer_cnt && rc == 0; i++) {
-		rc = pst_mailbox_call(&p->writers[i]->mailbox, writer_copy, &p->copy);
-		if (rc == 0)
+		rc = pst_mailbox_call(&p->writers[i]->mailbox, writer_copy, p);
+		if (rc == 0) {
 			pst_book_add(&out->book, &p->copy);
+			memcpy(out->latency[i], p->latency_copy, sizeof(p->latency_copy));
+		}
 		writer_stats(p->writers[i], &out->writers[i]);
 	}
 	pthread_mutex_unlock(&p->mutex);

@@ -37,6 +37,7 @@ struct pst_pipeline {
 	pthread_mutex_t mutex;        /* one control request at a time */
 	/* Request slots: memory that a late lcore may still write to. Under mutex. */
 	struct pst_book copy;
+	struct pst_latency latency_copy[PST_LATENCY_STAGE_CNT];
 	struct pst_pipeline_page *page;
 	struct pst_rx_rules next_rules[PST_RX_LCORES_MAX];
 	struct pst_log_place place[PST_STREAMS_MAX][PST_QUEUES_MAX]; /* [stream][queue] */
@@ -53,7 +54,7 @@ struct pst_rx_stats {
 
 struct pst_writer_stats {
 	struct pst_appender_stats appender; /* all its drives together */
-	uint64_t busy_tsc, latency_cnt, latency_sum_ns, latency_max_ns;
+	uint64_t busy_tsc;
 	uint32_t ring_used, ring_size; /* batches waiting, all rx lcores */
 };
 
@@ -61,9 +62,11 @@ struct pst_snapshot {
 	struct pst_book book; /* sum of all lcores */
 	struct pst_rx_stats rx[PST_RX_LCORES_MAX];
 	struct pst_writer_stats writers[PST_WRITERS_MAX];
+	/* Each writer's [PST_LATENCY_STAGE_CNT], copied with its book; on the heap. */
+	struct pst_latency (*latency)[PST_LATENCY_STAGE_CNT];
 };
 
-/* Memory of a snapshot, reusable. 0 or -ENOMEM. */
+/* Memory of a snapshot, zeroed and reusable. 0 or -ENOMEM. */
 int pst_snapshot_init(struct pst_snapshot *snapshot, const struct pst_pipeline *pipeline);
 void pst_snapshot_fini(struct pst_snapshot *snapshot);
 

@@ -1,6 +1,7 @@
 /* The open batches: pack, seal, hand over, take home. */
 #include <errno.h>
 
+#include "base/clock.h"
 #include "pipeline/rx.h"
 
 static bool
@@ -11,7 +12,8 @@ open_begin(struct pst_rx *rx, struct pst_rx_open *open, uint16_t stream_idx)
 	struct pst_batch_buf *buf = rx->home_stack[--rx->home_cnt];
 	buf->stream_idx = stream_idx;
 	buf->place = open->place;
-	buf->oldest_tsc = rx->now_tsc;
+	buf->arrival_cnt = 1;
+	buf->arrivals[0] = (struct pst_arrival){.tsc = rx->now_tsc};
 	buf->account_cnt = 0;
 	buf->record_cnt = 0;
 	atomic_store_explicit(&buf->state, PST_BATCH_AWAY, memory_order_relaxed);
@@ -27,6 +29,7 @@ open_seal(struct pst_rx *rx, struct pst_rx_open *open)
 	struct pst_batch_buf *buf = open->buf;
 
 	buf->wire_bytes = pst_batch_seal(open->encoder);
+	buf->sealed_tsc = pst_clock_tsc();
 	open->buf = NULL;
 	rx->batch_sealed_cnt++;
 	/* The ring holds all of our batches: it cannot be full. */
@@ -67,6 +70,21 @@ open_append(struct pst_rx_open *open, const struct pst_record *record, uint32_t 
 	return account;
 }
 
+/* One record more, which arrived with this burst. */
+static void
+count_arrival(const struct pst_rx *rx, struct pst_batch_buf *buf)
+{
+	struct pst_arrival *last = &buf->arrivals[buf->arrival_cnt - 1];
+
+	if (pst_unlikely(
+		    rx->now_tsc - last->tsc > rx->batch_age_max_tsc / PST_BATCH_ARRIVALS_MAX) &&
+		buf->arrival_cnt < PST_BATCH_ARRIVALS_MAX) {
+		last = &buf->arrivals[buf->arrival_cnt++];
+		*last = (struct pst_arrival){.tsc = rx->now_tsc};
+	}
+	last->record_cnt++;
+}
+
 bool
 pst_rx_pack(struct pst_rx *rx, struct pst_rx_queue *queue, uint16_t stream_idx,
 	const struct pst_record *record, uint32_t cell_idx, enum pst_account_kind kind)
@@ -97,6 +115,7 @@ pst_rx_pack(struct pst_rx *rx, struct pst_rx_queue *queue, uint16_t stream_idx,
 	}
 	account->record_cnt++;
 	open->buf->record_cnt++;
+	count_arrival(rx, open->buf);
 	return true;
 }
 
@@ -108,7 +127,7 @@ pst_rx_seal_aged(struct pst_rx *rx, bool all)
 			continue; /* shares the batches of another queue */
 		for (uint16_t s = 0; s < rx->profile->stream_cnt; s++) {
 			struct pst_rx_open *open = &rx->queues[q].open[s];
-			if (open->buf && (all || rx->now_tsc - open->buf->oldest_tsc >=
+			if (open->buf && (all || rx->now_tsc - open->buf->arrivals[0].tsc >=
 							 rx->batch_age_max_tsc))
 				open_seal(rx, open);
 		}

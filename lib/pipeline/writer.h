@@ -3,6 +3,7 @@
 #ifndef PST_WRITER_H
 #define PST_WRITER_H
 
+#include "ledger/latency.h"
 #include "ledger/ledger.h"
 #include "pipeline/handoff.h"
 #include "pipeline/idle.h"
@@ -27,8 +28,8 @@ struct pst_writer {
 	struct pst_idle_state idle;
 	uint64_t now_tsc;
 	uint64_t busy_tsc;
-	/* arrival of a batch's oldest event to durable; ns */
-	uint64_t latency_sum_ns, latency_max_ns, latency_cnt;
+	/* Of events that are durable, each stage from their arrival on. */
+	struct pst_latency latency[PST_LATENCY_STAGE_CNT];
 
 	struct pst_mailbox mailbox;
 	/* for pst_pipeline_log: written in the mailbox, read by who asked */

@@ -5,10 +5,36 @@
 
 #define WRITER_SLEEP_NS_MAX 200000 /* a completion is noticed at latest after this */
 
+/* written_ns: wall clock, now_ns too. If the clock was set in between, written still lies between
+ * sealed and durable. */
+static void
+measure(struct pst_writer *w, const struct pst_batch_buf *buf, uint64_t written_ns, uint64_t now_ns)
+{
+	uint64_t ago = now_ns > written_ns ? pst_clock_ticks(now_ns - written_ns) : 0;
+	/* Another core's counter may be a little ahead of ours. */
+	uint64_t durable_tsc = pst_max_u64(w->now_tsc, buf->sealed_tsc);
+	uint64_t written_tsc = ago < durable_tsc - buf->sealed_tsc ? durable_tsc - ago
+								   : buf->sealed_tsc;
+
+	for (uint32_t i = 0; i < buf->arrival_cnt; i++) {
+		const struct pst_arrival *a = &buf->arrivals[i];
+		const uint64_t tsc[PST_LATENCY_STAGE_CNT] = {
+			[PST_LATENCY_SEALED] = buf->sealed_tsc,
+			[PST_LATENCY_WRITTEN] = written_tsc,
+			[PST_LATENCY_DURABLE] = durable_tsc,
+		};
+		for (unsigned s = 0; s < PST_LATENCY_STAGE_CNT; s++)
+			pst_latency_add(&w->latency[s], pst_clock_duration_ns(tsc[s] - a->tsc),
+				a->record_cnt);
+	}
+}
+
 /* Books a batch by how it ended, and lets it go home. */
 static void
-settle(struct pst_writer *w, struct pst_batch_buf *buf, enum pst_append_status status)
+settle(struct pst_writer *w, const struct pst_append_done *done, uint64_t now_ns)
 {
+	struct pst_batch_buf *buf = done->cookie;
+	enum pst_append_status status = done->status;
 	struct pst_stream_cell *stream = &w->book.streams[buf->stream_idx];
 	enum pst_shed_reason reason = status == PST_APPEND_SYNC_FAILED ? PST_SHED_SYNC_FAILED
 								       : PST_SHED_WRITE_FAILED;
@@ -27,11 +53,8 @@ settle(struct pst_writer *w, struct pst_batch_buf *buf, enum pst_append_status s
 			cell->stored += account->record_cnt;
 	}
 	if (status == PST_APPEND_DURABLE) {
-		uint64_t ns = pst_clock_duration_ns(w->now_tsc - buf->oldest_tsc);
 		stream->stored += buf->record_cnt;
-		w->latency_cnt++;
-		w->latency_sum_ns += ns;
-		w->latency_max_ns = pst_max_u64(w->latency_max_ns, ns);
+		measure(w, buf, done->written_ns, now_ns);
 	} else {
 		stream->shed[reason] += buf->record_cnt;
 	}
@@ -77,7 +100,7 @@ poll_drive(struct pst_writer *w, struct pst_appender *appender, uint64_t now_ns)
 	do {
 		cnt = pst_appender_poll(appender, now_ns, done, PST_WRITER_BURST);
 		for (unsigned i = 0; i < cnt; i++)
-			settle(w, done[i].cookie, done[i].status);
+			settle(w, &done[i], now_ns);
 		worked |= cnt > 0;
 	} while (cnt == PST_WRITER_BURST);
 	return worked;
@@ -92,12 +115,16 @@ pst_writer_turn(struct pst_writer *w)
 	uint64_t now_ns = pst_clock_ns(w->now_tsc);
 	for (uint16_t r = 0; r < w->rx_cnt; r++)
 		worked |= take_batches(w, r, now_ns);
+	/* Copying took its time: what is now found complete is not older than this. */
+	uint64_t start_tsc = w->now_tsc;
+	w->now_tsc = pst_clock_tsc();
+	now_ns = pst_clock_ns(w->now_tsc);
 	for (uint16_t d = 0; d < w->drive_cnt; d++)
 		if (w->appenders[d])
 			worked |= poll_drive(w, w->appenders[d], now_ns);
 	pst_mailbox_serve(&w->mailbox, w);
 	if (worked)
-		w->busy_tsc += pst_clock_tsc() - w->now_tsc;
+		w->busy_tsc += pst_clock_tsc() - start_tsc;
 	return worked;
 }
 

@@ -307,6 +307,7 @@ pst_appender_poll(
 			.cookie = node->cookie,
 			.status = node->status,
 			.base_offset = node->base_offset,
+			.written_ns = node->written_ns,
 		};
 		node->next = app->free_pending;
 		app->free_pending = node;

@@ -70,6 +70,7 @@ struct pst_append_done {
 	void *cookie;
 	enum pst_append_status status;
 	int64_t base_offset; /* of DURABLE */
+	uint64_t written_ns; /* of DURABLE: now_ns of the poll that saw its write complete */
 };
 
 /* Moves everything on: submits writes, reaps completions, starts and ends syncs, rolls, applies

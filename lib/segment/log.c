@@ -46,6 +46,8 @@ pst_log_finish(struct pst_log *log, struct pst_pending *node, enum pst_append_st
 	log->pending.first = node->next;
 	if (!node->next)
 		log->pending.last = NULL;
+	if (log->unwritten == node)
+		log->unwritten = node->next;
 	node->status = status;
 	log->stats.write_failed_cnt += status == PST_APPEND_WRITE_FAILED;
 	log->stats.sync_failed_cnt += status == PST_APPEND_SYNC_FAILED;
@@ -59,6 +61,8 @@ node_take(struct pst_log *log, void *cookie)
 	log->app->free_pending = node->next;
 	*node = (struct pst_pending){.cookie = cookie};
 	list_push(&log->pending, node);
+	if (!log->unwritten)
+		log->unwritten = node;
 	return node;
 }
 
@@ -176,6 +180,18 @@ pst_log_drive(struct pst_log *log)
 		pst_retention_drive(log);
 }
 
+/* Says when the batches were written whose bytes are on the disk's side now, without a hole. */
+static void
+mark_written(struct pst_log *log, const struct pst_log_segment *segment)
+{
+	uint64_t end = pst_pieces_written(segment);
+	struct pst_pending *node;
+	while ((node = log->unwritten) && node->segment == segment && node->end <= end) {
+		node->written_ns = log->app->now_ns;
+		log->unwritten = node->next;
+	}
+}
+
 void
 pst_log_write_done(struct pst_piece *piece, int64_t result)
 {
@@ -215,6 +231,7 @@ pst_log_write_done(struct pst_piece *piece, int64_t result)
 	piece->done = piece->issued;
 	if (piece->done == PST_PIECE_BYTES)
 		pst_piece_remove(log->app, segment, piece);
+	mark_written(log, segment);
 }
 
 /* Tells the world what is durable now. */

@@ -67,6 +67,7 @@ struct pst_pending {
 	const struct pst_log_segment *segment; /* NULL: refused, nothing was copied */
 	uint64_t pos, end;                     /* in it */
 	int64_t base_offset, last_offset, max_ts_ms;
+	uint64_t written_ns; /* when its write was seen complete; 0: not yet */
 	enum pst_append_status status;
 };
 
@@ -145,6 +146,7 @@ struct pst_log {
 	int64_t next_offset;
 	struct pst_durable durable;
 	struct pst_pending_list pending;
+	struct pst_pending *unwritten; /* first pending one without written_ns */
 	/* Bytes of the block in which the durable end lies, up to it; and the same of the end that
 	 * the flush under way will make durable. */
 	uint8_t *durable_block, *flush_block;

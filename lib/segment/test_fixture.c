@@ -132,12 +132,13 @@ void
 fix_poll(struct fix *f)
 {
 	struct pst_append_done done[16];
-	unsigned n = pst_appender_poll(f->app, f->now_ns, done, 16);
+	unsigned n = pst_appender_poll(f->app, ++f->now_ns, done, 16);
 	for (unsigned i = 0; i < n; i++) {
 		uintptr_t idx = (uintptr_t)done[i].cookie - 1;
 		cr_assert(idx < f->taken_cnt && idx < FIX_BATCHES_MAX);
 		f->result->status[idx] = done[i].status;
 		f->result->base_offset[idx] = done[i].base_offset;
+		f->result->written_ns[idx] = done[i].written_ns;
 		f->result->order[f->result->done_cnt++] = (unsigned)idx;
 	}
 }

@@ -14,6 +14,7 @@ struct fix_result {
 	unsigned done_cnt;
 	enum pst_append_status status[FIX_BATCHES_MAX]; /* by cookie - 1 */
 	int64_t base_offset[FIX_BATCHES_MAX];
+	uint64_t written_ns[FIX_BATCHES_MAX];
 	unsigned order[FIX_BATCHES_MAX]; /* cookies - 1 as they came back */
 };
 
@@ -51,7 +52,7 @@ uint32_t fix_batch(struct fix *f, unsigned record_cnt, uint32_t value_len, int64
 
 /* Appends it, polling as long as there is no room. Cookies count from 1. */
 void fix_append(struct fix *f);
-void fix_poll(struct fix *f);
+void fix_poll(struct fix *f); /* a nanosecond later */
 void fix_rest(struct fix *f); /* flush, and poll until idle */
 
 /* Batches of 1, 2, 3, 1, 2 ... records, timestamps that also go back; then rests. */

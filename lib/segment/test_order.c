@@ -89,6 +89,40 @@ Test(order, synced_after_the_writes_it_covers)
 	fault_fini(&fault);
 }
 
+/* Written is when the write was seen complete: not when it was handed over, not when it was
+ * synced. */
+Test(order, written_is_between_the_write_and_the_sync)
+{
+	struct fix *f = fix_new(false);
+	struct pst_log_config config = fix_log_config();
+	struct fault fault;
+	config.segment_bytes_max = 8 * 1024 * 1024;
+	fault_init(&fault);
+	fix_open_on(f, &fault.disk, &config);
+	for (unsigned round = 0; round < 3; round++) {
+		unsigned begin = fault.event_cnt, first = f->taken_cnt;
+		unsigned cnt = 5 + 10 * round; /* up to three pieces */
+		fault.hold = FAULT_QUEUE_WRITE | FAULT_QUEUE_SYNC;
+		append(f, cnt, 3000 + 28000 * round);
+		polls(f, 1000);
+		uint64_t before_ns = f->now_ns;
+		fault.hold = FAULT_QUEUE_SYNC;
+		poll_until(f, &fault, begin, FAULT_QUEUE_SYNC, false);
+		uint64_t after_ns = f->now_ns;
+		polls(f, 1000);
+		cr_assert_eq(f->result->done_cnt, first);
+		fault.hold = 0;
+		fix_rest(f);
+		cr_assert_eq(f->result->done_cnt, first + cnt);
+		for (unsigned i = first; i < first + cnt; i++) {
+			cr_assert_gt(f->result->written_ns[i], before_ns, "batch %u", i);
+			cr_assert_leq(f->result->written_ns[i], after_ns, "batch %u", i);
+		}
+	}
+	fix_free(f);
+	fault_fini(&fault);
+}
+
 /* The disk of the test asserts that no two writes to a block are in flight. */
 Test(order, blocks_are_rewritten_one_write_at_a_time)
 {

@@ -26,6 +26,7 @@ int pst_serve_streams(struct pst_request *request);
 int pst_serve_partitions(struct pst_request *request);
 int pst_serve_rx(struct pst_request *request);
 int pst_serve_writers(struct pst_request *request);
+int pst_serve_latency(struct pst_request *request);
 int pst_serve_ports(struct pst_request *request);
 int pst_serve_xstats(struct pst_request *request);
 int pst_serve_sessions(struct pst_request *request);

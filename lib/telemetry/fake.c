@@ -110,6 +110,8 @@ pst_snapshot_init(struct pst_snapshot *snapshot, const struct pst_pipeline *p)
 {
 	struct pst_book_shape shape = pst_book_shape(p->profile);
 	memset(snapshot, 0, sizeof(*snapshot));
+	snapshot->latency = calloc(p->profile->writer_cnt, sizeof(*snapshot->latency));
+	cr_assert_not_null(snapshot->latency);
 	return pst_book_init(&snapshot->book, &shape);
 }
 
@@ -117,6 +119,7 @@ void
 pst_snapshot_fini(struct pst_snapshot *snapshot)
 {
 	pst_book_fini(&snapshot->book);
+	free(snapshot->latency);
 }
 
 static void
@@ -151,6 +154,13 @@ pst_pipeline_snapshot(struct pst_pipeline *p, struct pst_snapshot *out)
 	for (unsigned w = 0; w < PST_WRITERS_MAX; w++) {
 		out->writers[w].appender.direct = true;
 		out->writers[w].appender.last_errno = ENOSPC;
+	}
+	for (uint16_t w = 0; w < p->profile->writer_cnt; w++) {
+		memset(out->latency[w], fake.widest ? 0xff : 0, sizeof(out->latency[w]));
+		for (unsigned s = 0; !fake.widest && s < PST_LATENCY_STAGE_CNT; s++) {
+			pst_latency_add(&out->latency[w][s], 1000000 * (s + 1), 98);
+			pst_latency_add(&out->latency[w][s], 1000000000 * (s + 1), 2 + w);
+		}
 	}
 	return 0;
 }

@@ -52,9 +52,6 @@ fill_writer(struct pst_dict row, void *arg, uint32_t idx)
 	dict_load(row, source, stats->busy_tsc);
 	pst_dict_u64(row, "ring_used_cnt", stats->ring_used);
 	pst_dict_u64(row, "ring_size_cnt", stats->ring_size);
-	pst_dict_u64(row, "latency_cnt", stats->latency_cnt);
-	pst_dict_u64(row, "latency_sum_ns", stats->latency_sum_ns);
-	pst_dict_u64(row, "latency_ns_max", stats->latency_max_ns);
 	pst_dict_u64(row, "write_cnt", appender->write_cnt);
 	pst_dict_u64(row, "write_bytes", appender->write_bytes);
 	pst_dict_u64(row, "sync_cnt", appender->sync_cnt);

@@ -39,6 +39,22 @@ add_list(struct pst_client *client, json_t *status, const char *command, const c
 	return 0;
 }
 
+/* The latency of all writers together is the page's, not a row's. */
+static int
+add_latency(struct pst_client *client, json_t *status, uint64_t snapshot, struct pst_diag *diag)
+{
+	json_t *list = pst_client_list(client, "/penstock/latency", snapshot, diag);
+	json_t *latency = json_object();
+	if (!list) {
+		json_decref(latency);
+		return -1;
+	}
+	move(latency, "all", list, "all");
+	move(latency, "writers", list, "items");
+	json_decref(list);
+	return json_object_set_new(status, "latency", latency);
+}
+
 static int
 add_books(struct pst_client *client, json_t *status, struct pst_diag *diag)
 {
@@ -55,7 +71,7 @@ add_books(struct pst_client *client, json_t *status, struct pst_diag *diag)
 		if (add_list(client, status, snapshot_lists[i].command, snapshot_lists[i].name,
 			    snapshot, diag) != 0)
 			return -1;
-	return 0;
+	return add_latency(client, status, snapshot, diag);
 }
 
 /* Deals the rows of a list out to the rows of another that they name by index. */

@@ -107,7 +107,9 @@ pst_serve_page(struct pst_request *request, uint32_t total, pst_row_fn fill, voi
 	X(rx, "/penstock/rx", 2,                                                                   \
 		"Receive lcores: load, batches, sessions. Params: FIRST,SNAPSHOT")                 \
 	X(writers, "/penstock/writers", 2,                                                         \
-		"Writer lcores: load, latency, writes, syncs. Params: FIRST,SNAPSHOT")             \
+		"Writer lcores: load, writes, syncs. Params: FIRST,SNAPSHOT")                      \
+	X(latency, "/penstock/latency", 2,                                                         \
+		"Arrival to sealed, written, durable by writer. Params: FIRST,SNAPSHOT")           \
 	X(ports, "/penstock/ports", 1,                                                             \
 		"Ports and kernel path: frames, drops, steering, buffers. Params: FIRST")          \
 	X(xstats, "/penstock/xstats", 1,                                                           \

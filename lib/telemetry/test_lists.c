@@ -162,6 +162,7 @@ Test(lists, every_list_is_complete_at_its_widest)
 		{"/penstock/partitions", PST_STREAMS_MAX * 63},
 		{"/penstock/rx", PST_RX_LCORES_MAX},
 		{"/penstock/writers", PST_WRITERS_MAX},
+		{"/penstock/latency", PST_WRITERS_MAX},
 		{"/penstock/ports", PST_PORTS_MAX},
 		{"/penstock/xstats", 300 * PST_PORTS_MAX},
 		{"/penstock/sessions", 100},

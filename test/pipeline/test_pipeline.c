@@ -300,6 +300,47 @@ Test(pipeline, in_flight_is_what_is_not_at_home)
 	bench_close(&b);
 }
 
+static struct pst_latency *
+latency_of(enum pst_latency_stage stage)
+{
+	return &b.pipeline.writers[0]->latency[stage];
+}
+
+/* Each event counts with its own arrival, within a sixteenth of the batch's age; a stage never ends
+ * before the one before it. */
+Test(pipeline, latency_is_of_each_event_and_of_each_stage)
+{
+	struct pst_rx *rx;
+	uint64_t now;
+
+	bench_open(&b, profile);
+	rx = b.pipeline.rx[0];
+	now = pst_clock_tsc();
+	/* A batch of which one event is an hour old, three half an hour; all others just came.
+	 * More arrivals than a batch can tell apart: the last of them take the rest along. */
+	uint32_t len = bench_frame(frame, PLAIN, "x", 1);
+	for (unsigned i = 0; i < 40; i++) {
+		uint64_t old_s = i == 0 ? 3600 : i < 4 ? 1800 : 40 - i;
+		rx->now_tsc = now - pst_clock_ticks(old_s * 1000000000);
+		pst_rx_frame(rx, &rx->queues[0], frame, len, 0);
+	}
+	bench_settle(&b);
+	cr_assert_eq(bench_books(&b).stored, 40);
+	const struct pst_latency *durable = latency_of(PST_LATENCY_DURABLE);
+	for (unsigned s = 0; s < PST_LATENCY_STAGE_CNT; s++)
+		cr_assert_eq(latency_of(s)->cnt, 40);
+	cr_assert_leq(
+		latency_of(PST_LATENCY_SEALED)->sum_ns, latency_of(PST_LATENCY_WRITTEN)->sum_ns);
+	cr_assert_leq(latency_of(PST_LATENCY_WRITTEN)->sum_ns, durable->sum_ns);
+	cr_assert_geq(durable->ns_max, UINT64_C(3600000000000));
+	cr_assert_eq(durable->buckets[PST_LATENCY_BUCKET_CNT - 1], 4);
+	/* 36 events came 36, 35 ... 1 s ago; the last arrival told apart is 23 s old. */
+	uint64_t ns = pst_latency_ns_at(durable, 1);
+	cr_assert_geq(ns, UINT64_C(23000000000));
+	cr_assert_eq(durable->buckets[pst_latency_bucket(ns)], 23);
+	bench_close(&b);
+}
+
 static _Atomic bool answered;
 
 static void *
