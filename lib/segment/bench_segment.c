@@ -1,10 +1,10 @@
 /* What the log writes a second, beside a plain loop that writes the same bytes to the same file
  * system with O_DIRECT, 1 MiB at a time, eight in flight.
  *
- *   bench_segment [directory [MiB]]
+ *   bench_segment [--json] [directory [MiB]]
  *
- * One line each: the floor, then batches of 200 KB and of 8 KB, flushed every 2 ms as the default
- * profile does, then one batch at a time, each synced: its latency. */
+ * One line each: the floor, then batches of 900 KB and of 8 KB, flushed as the default profile
+ * does, then one batch at a time, each synced: its latency. --json: MB/s alone, as an object. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -97,13 +97,11 @@ drain(struct pst_appender *app)
 	}
 }
 
-static void
-run_stream(struct pst_appender *app, int idx, uint8_t *batch, uint32_t len, uint64_t bytes,
-	double floor, const char *what)
+/* Returns MB/s. */
+static double
+run_stream(struct pst_appender *app, int idx, uint8_t *batch, uint32_t len, uint64_t bytes)
 {
 	struct pst_append_done done[64];
-	struct pst_appender_stats before, after;
-	pst_appender_stats(app, &before);
 	uint64_t start = now_ns(), cnt = 0;
 	while (cnt * len < bytes) {
 		while (cnt * len < bytes && pst_append(app, idx, batch, len, NULL, now_ns()) == 0)
@@ -111,13 +109,7 @@ run_stream(struct pst_appender *app, int idx, uint8_t *batch, uint32_t len, uint
 		pst_appender_poll(app, now_ns(), done, 64);
 	}
 	drain(app);
-	double seconds = (double)(now_ns() - start) / 1e9;
-	pst_appender_stats(app, &after);
-	double rate = (double)(cnt * len) / seconds / 1e6;
-	printf("%s: %.0f MB/s, %.2f of the floor; %.0f batches/s, %llu writes, %llu syncs\n", what,
-		rate, rate / floor, (double)cnt / seconds,
-		(unsigned long long)(after.write_cnt - before.write_cnt),
-		(unsigned long long)(after.sync_cnt - before.sync_cnt));
+	return (double)(cnt * len) / ((double)(now_ns() - start) / 1e9) / 1e6;
 }
 
 static int
@@ -145,36 +137,55 @@ run_latency(struct pst_appender *app, int idx, uint8_t *batch, uint32_t len)
 		(unsigned long long)took[CNT - 1] / 1000);
 }
 
+static void
+run(struct pst_datadir *dir, struct pst_appender *app, int idx, uint64_t bytes, bool json)
+{
+	static uint8_t large[PST_BATCH_WIRE_BYTES_MAX], small[PST_BATCH_WIRE_BYTES_MAX];
+	uint32_t large_len = make_batch(large, 1000, 890), small_len = make_batch(small, 200, 40);
+	double floor = run_floor(dir, bytes);
+	double of_large = run_stream(app, idx, large, large_len, bytes);
+	double of_small = run_stream(app, idx, small, small_len, bytes);
+
+	if (json) {
+		printf("{\"uring\": %.0f, \"log_large\": %.0f, \"log_small\": %.0f}\n", floor,
+			of_large, of_small);
+		return;
+	}
+	printf("floor: %.0f MB/s\n", floor);
+	printf("batches of %u bytes: %.0f MB/s, %.2f of the floor\n", large_len, of_large,
+		of_large / floor);
+	printf("batches of %u bytes: %.0f MB/s, %.2f of the floor\n", small_len, of_small,
+		of_small / floor);
+	run_latency(app, idx, small, small_len);
+}
+
 int
 main(int argc, char **argv)
 {
+	bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
 	char path[256];
-	uint64_t bytes = (argc > 2 ? strtoull(argv[2], NULL, 10) : 512) * 1024 * 1024;
 	struct pst_datadir *dir;
 	struct pst_appender *app;
 	struct pst_recovery recovery;
 	struct pst_diag diag;
+
+	argv += json;
+	argc -= json;
+	uint64_t bytes = (argc > 2 ? strtoull(argv[2], NULL, 10) : 512) * 1024 * 1024;
 	snprintf(path, sizeof(path), "%s/bench-segment-%ld", argc > 1 ? argv[1] : "/tmp",
 		(long)getpid());
 	if (pst_datadir_open(path, &dir, &diag) < 0)
 		die(&diag);
 	struct pst_appender_config config = {
-		.dir = dir, .flush_bytes = 4 * 1024 * 1024, .flush_age_ns = 2000000};
+		.dir = dir, .flush_bytes = 8 * 1024 * 1024, .flush_age_ns = 5000000};
 	struct pst_log_config log = {.topic = "bench",
-		.segment_bytes_max = 64 * 1024 * 1024,
-		.retain_bytes = 256 * 1024 * 1024};
+		.segment_bytes_max = 1024 * 1024 * 1024,
+		.retain_bytes = 2048ull * 1024 * 1024};
 	int idx = 0;
 	if (pst_appender_create(&config, &app, &diag) < 0 ||
 		(idx = pst_appender_add(app, &log, &recovery, &diag)) < 0)
 		die(&diag);
-	double floor = run_floor(dir, bytes);
-	printf("floor: %.0f MB/s\n", floor);
-	static uint8_t batch[PST_BATCH_WIRE_BYTES_MAX];
-	uint32_t len = make_batch(batch, 1000, 200);
-	run_stream(app, idx, batch, len, bytes, floor, "batches of 200 KB");
-	len = make_batch(batch, 200, 40);
-	run_stream(app, idx, batch, len, bytes, floor, "batches of 8 KB");
-	run_latency(app, idx, batch, len);
+	run(dir, app, idx, bytes, json);
 	pst_appender_destroy(app);
 	pst_datadir_close(dir);
 	char command[300];

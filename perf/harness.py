@@ -1,0 +1,144 @@
+"""What the sets share: the tools, the daemon under load, the machine's facts, hugepages."""
+
+import atexit
+import json
+import os
+import pathlib
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = pathlib.Path(os.environ.get("PST_BUILD", ROOT / "run/build"))
+WORK = ROOT / "run/perf"
+PREFIX = "penstock-perf"
+HUGEPAGE_MIB = 2
+
+TOOLS = {
+    "penstockd": "app/penstockd/penstockd",
+    "penstock": "app/penstock/penstock",
+    "penstock-load": "app/penstock-load/penstock-load",
+    "floor": "perf/floor",
+    "bench_segment": "lib/segment/bench_segment",
+}
+
+
+def tool(name):
+    return str(BUILD / TOOLS[name])
+
+
+def give_up(why):
+    sys.exit(f"perf/run: {why}")
+
+
+def out_of(*command, **kw):
+    return subprocess.run(command, check=True, capture_output=True, text=True, **kw).stdout
+
+
+def build(*names):
+    """Builds what the default build leaves out."""
+    subprocess.run(
+        ["ninja", "-C", str(BUILD)] + [TOOLS[name] for name in names],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def facts():
+    cpu = next((l.split(":", 1)[1].strip() for l in open("/proc/cpuinfo") if "model name" in l), "")
+    flags = next((l for l in open("/proc/cpuinfo") if l.startswith("flags")), "")
+    commit = subprocess.run(
+        ["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True
+    ).stdout.strip()
+    return {
+        "cpu": cpu,
+        "cpus": os.cpu_count(),
+        "avx512": "avx512bw" in flags,
+        "avx2": " avx2 " in flags,
+        "sha_ni": " sha_ni " in flags,
+        "kernel": platform.release(),
+        "filesystem": out_of("stat", "-f", "-c", "%T", str(WORK)).strip(),
+        "commit": commit,
+    }
+
+
+def reserve_hugepages(mib):
+    """Reserves pages until the program ends; False if the machine will not."""
+    path = pathlib.Path("/proc/sys/vm/nr_hugepages")
+    free = next(int(l.split()[1]) for l in open("/proc/meminfo") if l.startswith("HugePages_Free"))
+    missing = mib // HUGEPAGE_MIB - free
+    if missing <= 0:
+        return True
+    before = int(path.read_text())
+    try:
+        path.write_text(str(before + missing))
+    except OSError:
+        return False
+    taken = int(path.read_text()) - before
+    atexit.register(lambda: path.write_text(str(int(path.read_text()) - taken)))
+    return taken >= missing
+
+
+class Daemon:
+    """penstockd on a profile, with an empty data directory; ends with the with-block, drained, and
+    its log must verify."""
+
+    def __init__(self, profile, data=WORK / "data", prefix=PREFIX):
+        self.data = data
+        self.prefix = prefix
+        self.log = WORK / "penstockd.log"
+        self.file = WORK / "profile.yaml"
+        self.file.write_text(profile)
+
+    def __enter__(self):
+        shutil.rmtree(self.data, ignore_errors=True)
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(
+                [tool("penstockd"), "--profile", str(self.file)], stderr=log, stdout=log
+            )
+        for _ in range(300):
+            if self.process.poll() is not None:
+                give_up(f"penstockd ended: see {self.log}")
+            try:
+                self.status()
+                return self
+            except subprocess.CalledProcessError:
+                time.sleep(0.1)
+        self.process.kill()
+        give_up("penstockd does not answer")
+
+    def __exit__(self, kind, value, trace):
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(60)
+        if kind is None and code != 0:
+            give_up(f"penstockd ended with {code}: see {self.log}")
+        if kind is None:
+            done = subprocess.run(
+                [tool("penstock"), "verify", str(self.data)], capture_output=True, text=True
+            )
+            if done.returncode != 0:
+                give_up("the log does not verify:\n" + done.stdout)
+
+    def status(self):
+        """(when, what): the time is the middle of the question."""
+        start = time.monotonic()
+        text = out_of(tool("penstock"), "status", "--json", "--prefix", self.prefix)
+        return (start + time.monotonic()) / 2, json.loads(text)
+
+    def cpu_ns(self, lcore):
+        """CPU time of an EAL lcore's thread: others on the machine do not count."""
+        names = {f"rte-worker-{lcore}", f"lcore-worker-{lcore}", f"dpdk-worker{lcore}"}
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            try:
+                if (task / "comm").read_text().strip() in names:
+                    return int((task / "schedstat").read_text().split()[0])
+            except OSError:
+                continue  # a thread that has just ended
+        give_up(f"the thread of lcore {lcore} is not there")
+
+
+def shed(status):
+    return sum(status["events"]["shed"].values())

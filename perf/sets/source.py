@@ -1,0 +1,96 @@
+"""What the pull source replays: events of log lines in a pcap file, and the profile that reads it.
+
+The source hands out a frame whenever it is asked: a figure made with it is one of capacity, and
+says nothing about loss at a rate.
+"""
+
+import pathlib
+
+from harness import *
+
+MEMORY_MIB = 768
+EVENT_BYTES, EVENTS_PER_FRAME, FRAMES = 126, 10, 2000
+
+# Lines of the kind that hosts send; each event is one of them with its number, cut or padded.
+LINES = (
+    "<38>Nov 21 10:04:11 gate-{seq} sshd[2417]: Failed password for invalid user oracle from 198.51.100.{seq} port 52114 ssh2 {t}",
+    "<86>Nov 21 10:04:12 db-07 sshd[{seq}]: pam_unix(sshd:session): session opened for user root by (uid=0) tty=ssh {t}",
+    "<134>Nov 21 10:04:12 web-{seq} nginx: 203.0.113.9 GET /api/v2/orders/{seq} 200 {t} 0.012 Mozilla/5.0 (X11; Linux x86_64)",
+    "<4>Nov 21 10:04:13 node-3 kernel: [{t}] eth0: link is down, carrier lost {seq} times since boot, last on queue 2",
+    "<30>Nov 21 10:04:13 store-2 dfs.DataNode: PacketResponder 1 for block blk_{t} terminating after {seq} packets",
+    "<27>Nov 21 10:04:14 cron-1 logrotate: ALERT exited abnormally with [1], {seq} files left, next try at {t}",
+    "<38>Nov 21 10:04:15 gate-2 sshd[{seq}]: Received disconnect from 198.51.100.77: 11: disconnected by user {t}",
+    "<13>Nov 21 10:04:15 app-{seq} worker: job {seq} of queue mail finished in {t} ns, 3 retries, 0 errors, 17 left",
+    "<134>Nov 21 10:04:16 lb-1 haproxy[811]: 192.0.2.{seq}:40122 https~ api/app-4 0/0/1/9/10 200 1532 {t} GET /health",
+    "<46>Nov 21 10:04:16 dns-1 named[700]: client 192.0.2.41#{seq}: query: mail.example.net IN A +E(0)K {t}",
+)
+
+PROFILE = """\
+name: perf
+data: {{dir: {work}/data, retain-bytes: 4G}}
+cores: {{main: 0, rx: [1], writers: [0]}}
+idle: spin
+memory: {{size: {memory}M, no-huge: {no_huge}}}
+ports:
+  - {{name: source, vdev: "net_pcap0,rx_pcap={work}/events.pcap,infinite_rx=1"}}
+listeners:
+  - {{name: lines, addresses: [10.9.9.9], port: 9000, framing: lines, stream: events}}
+streams:
+  - {{name: events, segment-bytes: 1G, retain-bytes: 2G}}
+rules: {{file: {root}/perf/rules-100.yaml, cache: {work}/rules-cache}}
+batch: {{bytes: 1M, records: 65536, age: 50ms, buffers: 256, lz4-acceleration: {acceleration}}}
+flush: {{bytes: {flush_bytes}, age: {flush_age}}}
+telemetry: {{prefix: {prefix}}}
+"""
+
+
+def make(lines):
+    """Writes events.pcap: the lines of these files in turn, or LINES."""
+    command = [tool("penstock-load"), "--pcap", str(WORK / "events.pcap"), "--to", "10.9.9.9:9000"]
+    command += ["--from", "10.9.9.8:40000", "--framing", "lines", "--size", str(EVENT_BYTES)]
+    command += ["--events-per-frame", str(EVENTS_PER_FRAME), "--stamp", "none"]
+    command += ["--count", str(FRAMES * EVENTS_PER_FRAME)]
+    if lines:
+        text = b"".join(pathlib.Path(f).read_bytes().rstrip(b"\n") + b"\n" for f in lines)
+        (WORK / "lines.txt").write_bytes(text)
+        command += ["--lines", str(WORK / "lines.txt")]
+    else:
+        command += [word for line in LINES for word in ("--template", line)]
+    out_of(*command)
+
+
+def profile(flush_bytes="16M", flush_age="20ms", acceleration=1):
+    no_huge = not reserve_hugepages(MEMORY_MIB + 12)
+    return PROFILE.format(
+        work=WORK,
+        root=ROOT,
+        prefix=PREFIX,
+        memory=MEMORY_MIB,
+        no_huge=str(no_huge).lower(),
+        flush_bytes=flush_bytes,
+        flush_age=flush_age,
+        acceleration=acceleration,
+    )
+
+
+def run(text, seconds):
+    """One run of the daemon at capacity: what it found and stored, and what the rx core paid."""
+    with Daemon(text) as daemon:
+        time.sleep(min(2, seconds))
+        t0, before = daemon.status()
+        cpu0 = daemon.cpu_ns(1)
+        time.sleep(seconds)
+        t1, after = daemon.status()
+        cpu1 = daemon.cpu_ns(1)
+    found = after["events"]["found"] - before["events"]["found"]
+    stored = after["events"]["stored"] - before["events"]["stored"]
+    return {
+        "ns_per_event": (cpu1 - cpu0) / found,
+        "events_per_cpu_s": 1e9 * found / (cpu1 - cpu0),
+        "events_per_s": stored / (t1 - t0),
+        "cpu_share": (cpu1 - cpu0) / 1e9 / (t1 - t0),
+        "found": found,
+        "stored": stored,
+        "shed": shed(after) - shed(before),
+        "residual": after["events"]["residual"],
+    }
