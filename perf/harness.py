@@ -16,6 +16,7 @@ BUILD = pathlib.Path(os.environ.get("PST_BUILD", ROOT / "run/build"))
 WORK = ROOT / "run/perf"
 PREFIX = "penstock-perf"
 HUGEPAGE_MIB = 2
+EAL_MIB = 32  # beside what a profile asks for
 
 TOOLS = {
     "penstockd": "app/penstockd/penstockd",
@@ -69,7 +70,7 @@ def reserve_hugepages(mib):
     """Reserves pages until the program ends; False if the machine will not."""
     path = pathlib.Path("/proc/sys/vm/nr_hugepages")
     free = next(int(l.split()[1]) for l in open("/proc/meminfo") if l.startswith("HugePages_Free"))
-    missing = mib // HUGEPAGE_MIB - free
+    missing = (mib + EAL_MIB) // HUGEPAGE_MIB - free
     if missing <= 0:
         return True
     before = int(path.read_text())
@@ -86,9 +87,9 @@ class Daemon:
     """penstockd on a profile, with an empty data directory; ends with the with-block, drained, and
     its log must verify."""
 
-    def __init__(self, profile, data=WORK / "data", prefix=PREFIX):
-        self.data = data
-        self.prefix = prefix
+    def __init__(self, profile, within=()):
+        self.data = WORK / "data"
+        self.within = list(within)  # a command that runs it elsewhere
         self.log = WORK / "penstockd.log"
         self.file = WORK / "profile.yaml"
         self.file.write_text(profile)
@@ -97,7 +98,9 @@ class Daemon:
         shutil.rmtree(self.data, ignore_errors=True)
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(
-                [tool("penstockd"), "--profile", str(self.file)], stderr=log, stdout=log
+                self.within + [tool("penstockd"), "--profile", str(self.file)],
+                stderr=log,
+                stdout=log,
             )
         for _ in range(300):
             if self.process.poll() is not None:
@@ -125,7 +128,7 @@ class Daemon:
     def status(self):
         """(when, what): the time is the middle of the question."""
         start = time.monotonic()
-        text = out_of(tool("penstock"), "status", "--json", "--prefix", self.prefix)
+        text = out_of(tool("penstock"), "status", "--json", "--prefix", PREFIX)
         return (start + time.monotonic()) / 2, json.loads(text)
 
     def cpu_ns(self, lcore):

@@ -38,7 +38,7 @@ listeners:
 streams:
   - {{name: events, segment-bytes: 1G, retain-bytes: 2G}}
 rules: {{file: {root}/perf/rules-100.yaml, cache: {work}/rules-cache}}
-batch: {{bytes: 1M, records: 65536, age: 50ms, buffers: 256, lz4-acceleration: {acceleration}}}
+batch: {{bytes: 1M, records: 65536, age: {batch_age}, buffers: 256}}
 flush: {{bytes: {flush_bytes}, age: {flush_age}}}
 telemetry: {{prefix: {prefix}}}
 """
@@ -59,8 +59,8 @@ def make(lines):
     out_of(*command)
 
 
-def profile(flush_bytes="16M", flush_age="20ms", acceleration=1):
-    no_huge = not reserve_hugepages(MEMORY_MIB + 12)
+def profile(batch_age="50ms", flush_age="20ms", flush_bytes="16M"):
+    no_huge = not reserve_hugepages(MEMORY_MIB)
     return PROFILE.format(
         work=WORK,
         root=ROOT,
@@ -69,7 +69,7 @@ def profile(flush_bytes="16M", flush_age="20ms", acceleration=1):
         no_huge=str(no_huge).lower(),
         flush_bytes=flush_bytes,
         flush_age=flush_age,
-        acceleration=acceleration,
+        batch_age=batch_age,
     )
 
 
