@@ -113,8 +113,8 @@ pst_appender_create(
 	return 0;
 }
 
-static void
-log_free(struct pst_log *log)
+void
+pst_log_free(struct pst_log *log)
 {
 	if (log->dir >= 0)
 		log->app->disk->ops->close(log->app->disk, log->dir);
@@ -124,8 +124,8 @@ log_free(struct pst_log *log)
 	free(log);
 }
 
-static struct pst_log *
-log_new(struct pst_appender *app, const struct pst_log_config *config)
+struct pst_log *
+pst_log_new(struct pst_appender *app, const struct pst_log_config *config)
 {
 	struct pst_log *log = calloc(1, sizeof(*log));
 	if (!log)
@@ -145,51 +145,10 @@ log_new(struct pst_appender *app, const struct pst_log_config *config)
 	log->flush_block = aligned_alloc(PST_BLOCK_BYTES, PST_BLOCK_BYTES);
 	pst_log_dir_name(log->name, config->topic, config->partition);
 	if (!log->durable_block || !log->flush_block || !pst_closed_reserve(log)) {
-		log_free(log);
+		pst_log_free(log);
 		return NULL;
 	}
 	return log;
-}
-
-int
-pst_appender_add(struct pst_appender *app, const struct pst_log_config *config,
-	struct pst_recovery *recovery, struct pst_diag *diag)
-{
-	struct pst_mark mark;
-	bool known;
-	memset(recovery, 0, sizeof(*recovery));
-	if (!pst_topic_valid(config->topic) || config->partition > INT32_MAX ||
-		config->segment_bytes_max == 0)
-		return pst_diag_set(diag, config->topic, 0, NULL, NULL,
-			"not a topic's name, partition and segment size");
-	struct pst_log **grown = realloc(app->logs, (app->log_cnt + 1) * sizeof(*grown));
-	if (grown)
-		app->logs = grown;
-	struct pst_log *log = grown ? log_new(app, config) : NULL;
-	if (!log)
-		return pst_diag_set(diag, config->topic, 0, NULL, NULL, "out of memory");
-	log->slot = pst_dir_claim(app->dir, log->name, &mark, &known, diag);
-	if (log->slot < 0) {
-		log_free(log);
-		return -1;
-	}
-	if (pst_log_recover(log, known ? &mark : NULL, recovery, diag) < 0) {
-		pst_dir_unclaim(app->dir, log->slot);
-		log_free(log);
-		return -1;
-	}
-	int rc = pst_dir_recovered(app->dir, log->slot, log->name, &log->durable);
-	if (rc < 0) {
-		pst_log_close_files(log);
-		pst_dir_unclaim(app->dir, log->slot);
-		log_free(log);
-		return pst_diag_set(diag, config->topic, 0, NULL, NULL,
-			"cannot write the durable marks: %s", strerror(-rc));
-	}
-	atomic_fetch_add_explicit(&app->dir->log_bytes,
-		log->closed_bytes + log->durable.segment_bytes, memory_order_relaxed);
-	app->logs[app->log_cnt] = log;
-	return (int)app->log_cnt++;
 }
 
 int
@@ -346,7 +305,7 @@ pst_appender_destroy(struct pst_appender *app)
 		int err = pst_log_close(log);
 		if (rc == 0)
 			rc = err;
-		log_free(log);
+		pst_log_free(log);
 	}
 	atomic_store_explicit(
 		&app->dir->oldest[app->number].max_ts_ms, INT64_MAX, memory_order_relaxed);

@@ -9,6 +9,7 @@
 #define PST_APPENDER_H
 
 #include "segment/datadir.h"
+#include "segment/format.h"
 
 struct pst_appender;
 
@@ -29,15 +30,42 @@ struct pst_log_config {
 	uint64_t retain_age_ns;
 };
 
+/* One thing that recovery found or did, with the place where. */
+enum pst_recovery_kind {
+	PST_RECOVERY_MARKS_LOST,    /* of the data directory: all was checked */
+	PST_RECOVERY_CUT,           /* bytes from pos: a torn tail, never acknowledged */
+	PST_RECOVERY_TRIMMED,       /* bytes from pos: zeros of a trim that was not finished */
+	PST_RECOVERY_SET_ASIDE,     /* bytes from pos: damage, now in file */
+	PST_RECOVERY_LEFT,          /* likewise, but there was no room: still in the segment */
+	PST_RECOVERY_REPEATED,      /* the segment repeats offsets: now in file */
+	PST_RECOVERY_MISSING,       /* offsets first_offset to last_offset */
+	PST_RECOVERY_INDEX_REBUILT, /* file */
+	PST_RECOVERY_KIND_CNT
+};
+
+struct pst_recovery_item {
+	enum pst_recovery_kind kind;
+	int64_t segment_base;
+	uint64_t pos, bytes;
+	int64_t first_offset, last_offset;
+	char file[PST_SEGMENT_NAME_BYTES];
+};
+const char *pst_recovery_kind_name(enum pst_recovery_kind kind);
+void pst_recovery_text(const struct pst_recovery_item *item, char *out, size_t cap);
+
+#define PST_RECOVERY_ITEMS_MAX 16
+
 /* What recovery found, said once at start for each partition. */
 struct pst_recovery {
 	int64_t next_offset;
+	uint64_t checked_bytes;   /* of segments that had to be walked through */
 	uint64_t cut_bytes;       /* torn tail removed */
 	uint64_t set_aside_bytes; /* damage with valid batches behind it: renamed, never deleted */
 	uint32_t segment_cnt;
 	uint32_t index_rebuilt_cnt;
-	bool clean; /* nothing had to be scanned or mended */
-	char note[256];
+	bool clean;        /* nothing had to be scanned or mended */
+	uint32_t item_cnt; /* also of those that found no room below */
+	struct pst_recovery_item items[PST_RECOVERY_ITEMS_MAX];
 };
 
 /* Memory of an appender with so many buffers (0: the default) and partitions. */
@@ -51,6 +79,29 @@ int pst_appender_create(
  * or -1 with *diag. */
 int pst_appender_add(struct pst_appender *app, const struct pst_log_config *config,
 	struct pst_recovery *recovery, struct pst_diag *diag);
+
+/* Several partitions of several appenders, recovered side by side. */
+struct pst_log_add {
+	struct pst_appender *app;
+	struct pst_log_config config;
+	/* The answer. */
+	int log_idx;
+	struct pst_recovery recovery;
+};
+
+struct pst_add_progress {
+	uint64_t done_bytes, total_bytes; /* read of what has to be read */
+	uint32_t done_cnt, total_cnt;     /* partitions */
+	uint64_t elapsed_ns;
+};
+
+/* Control thread: as pst_appender_add for each, in this order, by up to thread_cnt threads (1 to
+ * PST_ADD_THREADS_MAX). say (may be NULL) is called by the caller's thread about every second. All
+ * or none: 0, or -1 with *diag of the first that failed. */
+#define PST_ADD_THREADS_MAX 64
+int pst_appender_add_all(struct pst_log_add *adds, uint32_t cnt, unsigned thread_cnt,
+	void (*say)(void *arg, const struct pst_add_progress *progress), void *arg,
+	struct pst_diag *diag);
 
 /* Why a batch came back. */
 enum pst_append_status {

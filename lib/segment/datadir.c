@@ -325,8 +325,14 @@ pst_dir_claim(struct pst_datadir *dir, const char *name, struct pst_mark *mark, 
 			"the data directory has %d partitions: no more fit", PST_LIVE_SLOTS_MAX);
 	if (*known) {
 		*mark = dir->marks[i];
-		dir->claimed[i] = true;
+	} else {
+		/* An end that promises nothing, until recovery knows better. */
+		memset(&dir->marks[i], 0, sizeof(dir->marks[i]));
+		snprintf(dir->marks[i].name, sizeof(dir->marks[i].name), "%s", name);
+		pst_live_add(dir->live, name, &dir->marks[i].end);
+		dir->mark_cnt++;
 	}
+	dir->claimed[i] = true;
 	return (int)i;
 }
 
@@ -336,21 +342,11 @@ pst_dir_unclaim(struct pst_datadir *dir, int slot)
 	dir->claimed[slot] = false;
 }
 
-int
-pst_dir_recovered(
-	struct pst_datadir *dir, int slot, const char *name, const struct pst_durable *end)
+void
+pst_dir_recovered(struct pst_datadir *dir, int slot, const struct pst_durable *end)
 {
-	struct pst_mark *mark = &dir->marks[slot];
-	if ((uint32_t)slot == dir->mark_cnt) {
-		snprintf(mark->name, sizeof(mark->name), "%s", name);
-		pst_live_add(dir->live, name, end);
-		dir->mark_cnt++;
-	} else {
-		pst_live_publish(dir->live, (uint32_t)slot, end);
-	}
-	dir->claimed[slot] = true;
-	mark->clean = false;
-	return pst_datadir_checkpoint(dir);
+	pst_live_publish(dir->live, (uint32_t)slot, end);
+	dir->marks[slot].clean = false;
 }
 
 void

@@ -59,10 +59,9 @@ int pst_dir_claim(struct pst_datadir *dir, const char *name, struct pst_mark *ma
 
 void pst_dir_unclaim(struct pst_datadir *dir, int slot);
 
-/* Control thread, after recovery and before the first append: the slot's end is this, and no longer
- * clean; on disk, too. 0 or -errno. */
-int pst_dir_recovered(
-	struct pst_datadir *dir, int slot, const char *name, const struct pst_durable *end);
+/* Control thread, after recovery: the slot's end is this, and no longer clean. A checkpoint must
+ * follow before the first append. */
+void pst_dir_recovered(struct pst_datadir *dir, int slot, const struct pst_durable *end);
 
 /* Control thread: the log was closed with this end. */
 void pst_dir_closed(struct pst_datadir *dir, int slot, const struct pst_mark *mark);

@@ -203,6 +203,10 @@ struct pst_appender {
 	struct pst_appender_stats stats;
 };
 
+/* appender.c: NULL: no memory */
+struct pst_log *pst_log_new(struct pst_appender *app, const struct pst_log_config *config);
+void pst_log_free(struct pst_log *log);
+
 /* log.c */
 int pst_log_append(
 	struct pst_log *log, const uint8_t *batch, const struct pst_batch_info *info, void *cookie);
@@ -255,10 +259,6 @@ void pst_log_create_failed(struct pst_log *log, int err);
 void pst_log_give_up(struct pst_log *log);
 void pst_repair_drive(struct pst_log *log);
 void pst_repair_synced(struct pst_log *log, int64_t result);
-
-/* recovery.c: fills log from its directory, ready to append. 0 or -1 with *diag. */
-int pst_log_recover(struct pst_log *log, const struct pst_mark *mark, struct pst_recovery *recovery,
-	struct pst_diag *diag);
 
 /* close.c */
 int pst_log_close(struct pst_log *log);

@@ -1,7 +1,6 @@
 #include "segment/recovery.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 
 /* The first segment that may hold what was not durable when the mark was made. */
@@ -14,6 +13,14 @@ first_to_check(const struct pst_recover *r)
 	while (i > 0 && r->segments[i].base_offset > r->mark->end.segment_base)
 		i--;
 	return i;
+}
+
+static void
+missing(struct pst_recover *r, int64_t from, int64_t to)
+{
+	pst_recover_item(r,
+		&(struct pst_recovery_item){
+			.kind = PST_RECOVERY_MISSING, .first_offset = from, .last_offset = to - 1});
 }
 
 /* Makes the segment that the log goes on with: behind all that was promised. */
@@ -179,8 +186,7 @@ check_segments(struct pst_recover *r, int64_t *next, bool *open)
 			continue;
 		}
 		if (expected >= 0 && base > expected)
-			pst_recover_note(r, "offsets %" PRId64 " to %" PRId64 " are missing",
-				expected, base - 1);
+			missing(r, expected, base);
 		int rc = pst_recover_segment(r, i, &sealed, &gone);
 		if (rc < 0)
 			return rc;
@@ -207,8 +213,7 @@ close_last(struct pst_recover *r, int64_t next)
 		return 0;
 	if (last->bytes > 0) {
 		if (next > r->seg.next_offset)
-			pst_recover_note(r, "offsets %" PRId64 " to %" PRId64 " are missing",
-				r->seg.next_offset, next - 1);
+			missing(r, r->seg.next_offset, next);
 		return pst_recover_indexes(r, last, true);
 	}
 	int rc = pst_recover_remove(r, last->base_offset, PST_SEGMENT_LOG);
@@ -239,8 +244,21 @@ continue_checked(struct pst_recover *r)
 	return rc;
 }
 
+/* What of it has to be read. */
+static uint64_t
+bytes_to_check(struct pst_recover *r)
+{
+	uint64_t bytes = 0;
+	r->closed_cleanly = closed_cleanly(r);
+	if (r->cnt == 0 || r->closed_cleanly)
+		return 0;
+	for (uint32_t i = first_to_check(r); i < r->cnt; i++)
+		bytes += r->segments[i].bytes;
+	return bytes;
+}
+
 static int
-recover(struct pst_recover *r)
+look(struct pst_recover *r)
 {
 	int rc = open_dir(r);
 	if (rc >= 0)
@@ -248,15 +266,24 @@ recover(struct pst_recover *r)
 	if (rc < 0)
 		return rc;
 	if (r->log->app->dir->marks_lost)
-		pst_recover_note(r, "the durable marks could not be read: all was checked");
+		pst_recover_item(r, &(struct pst_recovery_item){.kind = PST_RECOVERY_MARKS_LOST});
+	atomic_fetch_add_explicit(
+		&r->progress->total_bytes, bytes_to_check(r), memory_order_relaxed);
+	return 0;
+}
+
+static int
+mend(struct pst_recover *r)
+{
+	int rc;
 	bool empty = r->cnt == 0;
 	if (empty) {
 		int64_t next = r->mark ? r->mark->end.next_offset : 0;
 		if (next > 0)
-			pst_recover_note(r, "no segment is left of offsets below %" PRId64, next);
+			missing(r, 0, next);
 		rc = begin_segment(r, next);
 		r->report->clean = next == 0;
-	} else if (closed_cleanly(r)) {
+	} else if (r->closed_cleanly) {
 		rc = continue_clean(r);
 	} else {
 		rc = continue_checked(r);
@@ -306,26 +333,42 @@ remedy(int err)
 	}
 }
 
-int
-pst_log_recover(struct pst_log *log, const struct pst_mark *mark, struct pst_recovery *report,
-	struct pst_diag *diag)
+static int
+fail(const struct pst_recover *r, int rc, struct pst_diag *diag)
 {
-	struct pst_recover r = {.log = log, .disk = log->app->disk, .mark = mark, .report = report};
-	int rc = pst_scan_init(&r.scan, r.disk);
+	return pst_diag_set(diag, r->log->name, 0, NULL, remedy(-rc),
+		"the partition cannot be recovered: %s", strerror(-rc));
+}
+
+int
+pst_recover_begin(struct pst_recover *r, struct pst_diag *diag)
+{
+	int rc = look(r);
+	return rc < 0 ? fail(r, rc, diag) : 0;
+}
+
+int
+pst_recover_run(struct pst_recover *r, struct pst_diag *diag)
+{
+	struct pst_log *log = r->log;
+	r->seg.walked_bytes = &r->progress->done_bytes;
+	int rc = pst_scan_init(&r->scan, r->disk);
 	if (rc == 0)
-		rc = recover(&r);
-	if (rc == 0 && !list_closed(&r)) {
+		rc = mend(r);
+	if (rc == 0 && !list_closed(r)) {
 		pst_log_close_files(log);
 		rc = -ENOMEM;
 	}
 	log->next_offset = log->durable.next_offset;
-	report->next_offset = log->next_offset;
-	report->segment_cnt = log->closed_cnt + 1;
-	pst_scan_fini(&r.scan);
-	pst_segment_scan_fini(&r.seg);
-	free(r.segments);
-	if (rc < 0)
-		return pst_diag_set(diag, log->name, 0, NULL, remedy(-rc),
-			"the partition cannot be recovered: %s", strerror(-rc));
-	return 0;
+	r->report->next_offset = log->next_offset;
+	r->report->segment_cnt = log->closed_cnt + 1;
+	pst_scan_fini(&r->scan);
+	pst_segment_scan_fini(&r->seg);
+	return rc < 0 ? fail(r, rc, diag) : 0;
+}
+
+void
+pst_recover_end(struct pst_recover *r)
+{
+	free(r->segments);
 }

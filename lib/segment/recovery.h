@@ -25,11 +25,19 @@ struct pst_found_segment {
 	int64_t max_ts_ms; /* -1: not scanned */
 };
 
+/* Of all partitions that are recovered together: their threads write, one other thread reads. */
+struct pst_recover_progress {
+	_Atomic uint64_t total_bytes, done_bytes;
+	_Atomic uint32_t done_cnt; /* partitions */
+};
+
 struct pst_recover {
 	struct pst_log *log;
 	struct pst_disk *disk;
 	const struct pst_mark *mark; /* NULL: unknown */
 	struct pst_recovery *report;
+	struct pst_recover_progress *progress;
+	bool closed_cleanly;
 
 	struct pst_found_segment *segments; /* by base offset, each with a .log */
 	uint32_t cnt, cap;
@@ -38,6 +46,13 @@ struct pst_recover {
 	struct pst_scan scan;
 	struct pst_segment_scan seg; /* of the segment scanned last */
 };
+
+/* recovery.c. What is above closed_cleanly is set; the rest is 0. begin looks at the directory and
+ * adds what has to be read to the progress; run fills the log, ready to append; end in any case.
+ * Different partitions may be recovered by different threads. 0 or -1 with *diag. */
+int pst_recover_begin(struct pst_recover *r, struct pst_diag *diag);
+int pst_recover_run(struct pst_recover *r, struct pst_diag *diag);
+void pst_recover_end(struct pst_recover *r);
 
 /* recovery_list.c: reads the directory, removes leftovers, keeps segments in order. 0 or -errno. */
 int pst_recover_list(struct pst_recover *r);
@@ -57,14 +72,14 @@ int pst_recover_open(struct pst_recover *r, int64_t base, unsigned flags);
 int pst_recover_remove(struct pst_recover *r, int64_t base, enum pst_segment_file first);
 void pst_recover_forget(struct pst_recover *r, uint32_t i);
 
-/* Appends to the report's note, what is there first. */
-void pst_recover_note(struct pst_recover *r, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+/* Adds to the report what there is room for; counts it in any case. */
+void pst_recover_item(struct pst_recover *r, const struct pst_recovery_item *item);
 
 /* set_aside.c: copies the file's bytes from pos to a file of their own, synced; or renames the
- * whole .log. The name is synced. 0 or -errno. */
-int pst_set_aside_tail(
-	struct pst_disk *disk, int dir, int64_t base, int file, uint64_t pos, uint64_t bytes);
-int pst_set_aside_all(struct pst_disk *disk, int dir, int64_t base, int file, uint64_t bytes);
+ * whole .log. The name is synced, and told in name. 0 or -errno. */
+int pst_set_aside_tail(struct pst_disk *disk, int dir, int64_t base, int file, uint64_t pos,
+	uint64_t bytes, char name[PST_SEGMENT_NAME_BYTES]);
+int pst_set_aside_all(struct pst_disk *disk, int dir, int64_t base, int file, uint64_t bytes,
+	char name[PST_SEGMENT_NAME_BYTES]);
 
 #endif

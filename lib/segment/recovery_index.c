@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <string.h>
 
 #include "segment/recovery.h"
 
@@ -22,8 +23,13 @@ restore(struct pst_recover *r, int64_t base, enum pst_segment_file kind,
 			rc = disk->ops->write(disk, file, image->data, image->len, 0);
 		if (rc == 0)
 			rc = disk->ops->sync(disk, file);
-		if (rc == 0)
+		if (rc == 0) {
+			struct pst_recovery_item item = {
+				.kind = PST_RECOVERY_INDEX_REBUILT, .segment_base = base};
+			strcpy(item.file, name);
+			pst_recover_item(r, &item);
 			rc = 1;
+		}
 	} else if (rc == 1) {
 		/* The same size, but what was reserved behind it; and what reads back may not be on
 		 * the drive yet. */
@@ -89,6 +95,7 @@ pst_recover_closed_indexes(struct pst_recover *r, struct pst_found_segment *segm
 	int file = disk->ops->open(disk, r->log->dir, name, 0);
 	if (file < 0)
 		return file;
+	atomic_fetch_add_explicit(&r->progress->total_bytes, segment->bytes, memory_order_relaxed);
 	pst_scan_start(&r->scan, file, 0, segment->bytes);
 	r->seg.base_offset = segment->base_offset;
 	r->seg.whole_from = UINT64_MAX;

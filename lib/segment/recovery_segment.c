@@ -1,27 +1,8 @@
 /* One segment checked and mended. */
 #include <errno.h>
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "segment/recovery.h"
-
-void
-pst_recover_note(struct pst_recover *r, const char *fmt, ...)
-{
-	char *note = r->report->note;
-	size_t used = strlen(note), room = sizeof(r->report->note) - used;
-	if (used > 0 && room > 3) {
-		strcpy(note + used, "; ");
-		used += 2;
-		room -= 2;
-	}
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(note + used, room, fmt, ap);
-	va_end(ap);
-}
 
 int
 pst_recover_open(struct pst_recover *r, int64_t base, unsigned flags)
@@ -68,14 +49,19 @@ static int
 set_aside(struct pst_recover *r, int file, struct pst_found_segment *segment)
 {
 	uint64_t pos = r->seg.good_bytes;
-	uint64_t bytes = segment->bytes - pos;
+	struct pst_recovery_item item = {
+		.kind = PST_RECOVERY_SET_ASIDE,
+		.segment_base = segment->base_offset,
+		.pos = pos,
+		.bytes = segment->bytes - pos,
+	};
 	int rc;
 	if (pos == 0) {
-		rc = pst_set_aside_all(
-			r->disk, r->log->dir, segment->base_offset, file, segment->bytes);
+		rc = pst_set_aside_all(r->disk, r->log->dir, segment->base_offset, file,
+			segment->bytes, item.file);
 	} else {
-		rc = pst_set_aside_tail(
-			r->disk, r->log->dir, segment->base_offset, file, pos, segment->bytes);
+		rc = pst_set_aside_tail(r->disk, r->log->dir, segment->base_offset, file, pos,
+			segment->bytes, item.file);
 		if (rc == 0)
 			rc = truncate_synced(r, file, segment, pos);
 	}
@@ -86,16 +72,13 @@ set_aside(struct pst_recover *r, int file, struct pst_found_segment *segment)
 		rc = r->disk->ops->sync(r->disk, file);
 		if (rc < 0)
 			return rc;
-		pst_recover_note(r,
-			"no space to set %" PRIu64 " damaged bytes of segment %" PRId64
-			" aside: left there, from position %" PRIu64,
-			bytes, segment->base_offset, pos);
+		item.kind = PST_RECOVERY_LEFT;
+		item.file[0] = '\0';
+		pst_recover_item(r, &item);
 		return 1;
 	}
-	r->report->set_aside_bytes += bytes;
-	pst_recover_note(r,
-		"%" PRIu64 " bytes of segment %" PRId64 " set aside from position %" PRIu64, bytes,
-		segment->base_offset, pos);
+	r->report->set_aside_bytes += item.bytes;
+	pst_recover_item(r, &item);
 	return 0;
 }
 
@@ -155,10 +138,16 @@ mend_tail(struct pst_recover *r, int file, struct pst_found_segment *segment, in
 	rc = truncate_synced(r, file, segment, r->seg.good_bytes);
 	if (rc < 0)
 		return rc;
+	struct pst_recovery_item item = {
+		.kind = tail == TAIL_CUT ? PST_RECOVERY_CUT : PST_RECOVERY_TRIMMED,
+		.segment_base = segment->base_offset,
+		.pos = r->seg.good_bytes,
+		.bytes = bytes,
+	};
+	if (tail != TAIL_PADDING)
+		pst_recover_item(r, &item);
 	if (tail == TAIL_CUT)
 		r->report->cut_bytes += bytes;
-	if (tail == TAIL_TRIM)
-		pst_recover_note(r, "trim of segment %" PRId64 " completed", segment->base_offset);
 	return 0;
 }
 
@@ -179,6 +168,9 @@ pst_recover_segment(struct pst_recover *r, uint32_t i, bool *sealed, bool *gone)
 	*sealed = *gone = false;
 	pst_segment_scan_begin(&r->seg);
 	int rc = pst_segment_scan_run(&r->seg, &r->scan);
+	r->report->checked_bytes += segment->bytes;
+	atomic_fetch_add_explicit(
+		&r->progress->done_bytes, segment->bytes - r->seg.good_bytes, memory_order_relaxed);
 	if (rc == 0 && r->seg.result == PST_SCAN_IO)
 		rc = r->seg.error;
 	if (rc == 0 && r->seg.good_bytes < segment->bytes) {
@@ -214,11 +206,15 @@ pst_recover_overlap(struct pst_recover *r, uint32_t i)
 		return file;
 	int rc = 0;
 	if (segment->bytes > 0) {
-		rc = pst_set_aside_all(
-			r->disk, r->log->dir, segment->base_offset, file, segment->bytes);
+		struct pst_recovery_item item = {
+			.kind = PST_RECOVERY_REPEATED,
+			.segment_base = segment->base_offset,
+			.bytes = segment->bytes,
+		};
+		rc = pst_set_aside_all(r->disk, r->log->dir, segment->base_offset, file,
+			segment->bytes, item.file);
 		r->report->set_aside_bytes += segment->bytes;
-		pst_recover_note(
-			r, "segment %" PRId64 " repeats offsets: set aside", segment->base_offset);
+		pst_recover_item(r, &item);
 	}
 	r->disk->ops->close(r->disk, file);
 	if (rc == 0)

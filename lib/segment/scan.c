@@ -201,6 +201,9 @@ take_batch(struct pst_segment_scan *seg, const struct pst_scan *scan)
 		seg->first_ts_ms = scan->info.base_timestamp_ms;
 	seg->next_offset = last + 1;
 	seg->good_bytes = scan->pos;
+	if (seg->walked_bytes)
+		atomic_fetch_add_explicit(
+			seg->walked_bytes, scan->pos - scan->batch_pos, memory_order_relaxed);
 	return 0;
 }
 

@@ -3,6 +3,8 @@
 #ifndef PST_SCAN_H
 #define PST_SCAN_H
 
+#include <stdatomic.h>
+
 #include "segment/disk.h"
 #include "segment/format.h"
 
@@ -71,6 +73,7 @@ struct pst_segment_scan {
 	 * the batch is not good after all (verdict to be set). */
 	bool (*each)(void *arg, const struct pst_scan *scan, enum pst_batch_verdict *verdict);
 	void *arg;
+	_Atomic uint64_t *walked_bytes; /* good batches are added, for a progress line; or NULL */
 
 	/* The answer. */
 	int64_t next_offset; /* behind the last good batch */

@@ -44,10 +44,10 @@ damaged_name(char name[PST_SEGMENT_NAME_BYTES], int64_t base, uint64_t pos, uint
 }
 
 int
-pst_set_aside_tail(
-	struct pst_disk *disk, int dir, int64_t base, int file, uint64_t pos, uint64_t bytes)
+pst_set_aside_tail(struct pst_disk *disk, int dir, int64_t base, int file, uint64_t pos,
+	uint64_t bytes, char name[PST_SEGMENT_NAME_BYTES])
 {
-	char tmp[PST_SEGMENT_NAME_BYTES], name[PST_SEGMENT_NAME_BYTES];
+	char tmp[PST_SEGMENT_NAME_BYTES];
 	uint32_t crc;
 	damaged_name(name, base, pos, 0);
 	PST_ASSERT((size_t)snprintf(tmp, sizeof(tmp), "%.59s.tmp", name) < sizeof(tmp));
@@ -71,9 +71,10 @@ pst_set_aside_tail(
 }
 
 int
-pst_set_aside_all(struct pst_disk *disk, int dir, int64_t base, int file, uint64_t bytes)
+pst_set_aside_all(struct pst_disk *disk, int dir, int64_t base, int file, uint64_t bytes,
+	char name[PST_SEGMENT_NAME_BYTES])
 {
-	char log[PST_SEGMENT_NAME_BYTES], name[PST_SEGMENT_NAME_BYTES];
+	char log[PST_SEGMENT_NAME_BYTES];
 	uint32_t crc;
 	int rc = pass(disk, file, 0, bytes, -1, &crc);
 	if (rc < 0)

@@ -208,7 +208,7 @@ Test(datadir, marks_survive_harm_to_either_slot)
 	cr_assert_eq(truncate(path, 0), 0);
 	fix_open(copy, &config);
 	cr_assert_eq(copy->recovery.next_offset, 6);
-	cr_assert(strstr(copy->recovery.note, "marks could not be read"));
+	cr_assert(fix_recovery_says(copy, "marks could not be read"));
 	fix_free(copy);
 	fix_free(f);
 }

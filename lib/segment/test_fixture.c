@@ -358,6 +358,18 @@ fix_check(const struct fix *f, int64_t *next_offset, bool indexes, bool open)
 	return wrong;
 }
 
+bool
+fix_recovery_says(const struct fix *f, const char *text)
+{
+	for (uint32_t i = 0; i < f->recovery.item_cnt && i < PST_RECOVERY_ITEMS_MAX; i++) {
+		char said[256];
+		pst_recovery_text(&f->recovery.items[i], said, sizeof(said));
+		if (strstr(said, text))
+			return true;
+	}
+	return false;
+}
+
 void
 fix_expect_no_findings(const struct fix *f, const char *what)
 {

@@ -73,6 +73,9 @@ void fix_forget_marks(const struct fix *f);
  * Kafka's rule gives (open: the last segment's .timeindex lacks the entry of closing). */
 const char *fix_check(const struct fix *f, int64_t *next_offset, bool indexes, bool open);
 
+/* Whether the last recovery's report has such an item, in its words. */
+bool fix_recovery_says(const struct fix *f, const char *text);
+
 /* verify finds nothing; what says when. */
 void fix_expect_no_findings(const struct fix *f, const char *what);
 

@@ -115,8 +115,7 @@ Test(recovery, completes_an_unfinished_trim)
 	memset(log + len, 0, 8192);
 	fix_write_file(copy, LOG0, log, len + 8192);
 	fix_open(copy, &config);
-	cr_assert(strstr(copy->recovery.note, "trim of segment 0 completed"), "%s",
-		copy->recovery.note);
+	cr_assert(fix_recovery_says(copy, "trim of segment 0 completed"));
 	cr_assert_eq(copy->recovery.next_offset, 60);
 	cr_assert_eq(copy->recovery.cut_bytes, 0);
 	cr_assert_eq(fix_close(copy), 0);

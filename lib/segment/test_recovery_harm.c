@@ -213,7 +213,7 @@ Test(recovery, keeps_every_damaged_byte)
 	fix_write_file(f, LOG0, log, len);
 	recover_twice(f, 10);
 	cr_assert_eq(f->recovery.set_aside_bytes, len - ends[4]);
-	cr_assert(strstr(f->recovery.note, "set aside"), "%s", f->recovery.note);
+	cr_assert(fix_recovery_says(f, "set aside"));
 	char *names = fix_names(f), *name = strstr(names, "00000000000000000000.log.damaged-");
 	cr_assert_not_null(name, "%s", names);
 	strtok(name, " ");
@@ -237,7 +237,7 @@ Test(recovery, goes_on_behind_what_was_promised)
 	struct pst_log_config config = fix_log_config();
 	fix_open(f, &config);
 	cr_assert_eq(f->recovery.next_offset, 2 * CNT);
-	cr_assert(strstr(f->recovery.note, "offsets 6 to 15 are missing"), "%s", f->recovery.note);
+	cr_assert(fix_recovery_says(f, "offsets 6 to 15 are missing"));
 	fix_append_some(f, 1, 300);
 	cr_assert_eq(f->result->base_offset[0], 2 * CNT);
 	cr_assert_eq(fix_close(f), 0);
