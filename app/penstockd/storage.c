@@ -1,6 +1,9 @@
 #include <errno.h>
-#include <stdio.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "segment/reader.h"
 #include "topology.h"
@@ -18,28 +21,86 @@ log_config(const struct pst_profile_stream *stream, uint32_t partition)
 	};
 }
 
-/* Adds a partition where place says. */
+/* One more partition to be recovered. */
 static int
-add_log(struct pst_storage *storage, const struct pst_profile_stream *stream,
-	struct pst_log_place *place, struct pst_diag *diag)
+plan_log(struct pst_storage *storage, const struct pst_profile_stream *stream,
+	const struct pst_log_place *place, struct pst_diag *diag)
 {
-	uint32_t partition = place->partition;
-	struct pst_log_config config = log_config(stream, partition);
-	struct pst_recovery found;
+	struct pst_log_add *grown = realloc(storage->logs, (storage->log_cnt + 1) * sizeof(*grown));
+	if (!grown)
+		return pst_diag_set(diag, NULL, 0, NULL, NULL, "out of memory");
+	storage->logs = grown;
+	grown[storage->log_cnt++] = (struct pst_log_add){
+		.app = storage->appenders[place->writer_idx][place->drive_idx],
+		.config = log_config(stream, place->partition),
+	};
+	return 0;
+}
 
-	place->log_idx = pst_appender_add(
-		storage->appenders[place->writer_idx][place->drive_idx], &config, &found, diag);
-	if (place->log_idx < 0)
+static void
+say_progress(void *arg, const struct pst_add_progress *p)
+{
+	pst_notice("recovering: %llu of %llu MiB read, %u of %u partitions done after %.0f s",
+		(unsigned long long)(pst_min_u64(p->done_bytes, p->total_bytes) >> 20),
+		(unsigned long long)(p->total_bytes >> 20), p->done_cnt, p->total_cnt,
+		(double)p->elapsed_ns / 1e9);
+}
+
+/* All that recovery did to one partition, with the place where. */
+static void
+say_recovered(const struct pst_log_add *add)
+{
+	const struct pst_recovery *r = &add->recovery;
+	const char *topic = add->config.topic;
+	uint32_t partition = add->config.partition;
+	char text[256];
+
+	if (r->item_cnt == 0)
+		return;
+	pst_log(r->set_aside_bytes ? PST_LOG_WARNING : PST_LOG_NOTICE,
+		"recovered %s-%u: next offset %lld, %llu bytes of torn tail cut, %llu bytes set "
+		"aside, %u indexes rebuilt",
+		topic, partition, (long long)r->next_offset, (unsigned long long)r->cut_bytes,
+		(unsigned long long)r->set_aside_bytes, r->index_rebuilt_cnt);
+	for (uint32_t i = 0; i < r->item_cnt && i < PST_RECOVERY_ITEMS_MAX; i++) {
+		if (r->items[i].kind == PST_RECOVERY_INDEX_REBUILT)
+			continue;
+		pst_recovery_text(&r->items[i], text, sizeof(text));
+		pst_log(r->items[i].kind == PST_RECOVERY_CUT ||
+					r->items[i].kind == PST_RECOVERY_TRIMMED
+				? PST_LOG_NOTICE
+				: PST_LOG_WARNING,
+			"recovered %s-%u: %s", topic, partition, text);
+	}
+	if (r->item_cnt > PST_RECOVERY_ITEMS_MAX)
+		pst_notice("recovered %s-%u: and %u things more", topic, partition,
+			r->item_cnt - PST_RECOVERY_ITEMS_MAX);
+}
+
+/* All partitions, as many at a time as there are processors. */
+static int
+recover(struct pst_storage *storage, struct pst_diag *diag)
+{
+	uint64_t start = pst_clock_tsc(), bytes = 0;
+	uint32_t unclean = 0;
+	cpu_set_t cpus;
+	int threads = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 2;
+
+	/* Two at least: the caller's own thread says how far they are. */
+	threads = threads < 2 ? 2 : threads > PST_ADD_THREADS_MAX ? PST_ADD_THREADS_MAX : threads;
+	if (pst_appender_add_all(storage->logs, storage->log_cnt, (unsigned)threads, say_progress,
+		    NULL, diag) != 0)
 		return -1;
-	if (found.cut_bytes || found.set_aside_bytes || found.index_rebuilt_cnt || found.note[0])
-		pst_log(found.set_aside_bytes ? PST_LOG_WARNING : PST_LOG_NOTICE,
-			"recovered %s-%u: next offset %lld, %llu bytes of torn tail cut, %llu "
-			"bytes "
-			"set aside, %u indexes rebuilt%s%s",
-			stream->name, partition, (long long)found.next_offset,
-			(unsigned long long)found.cut_bytes,
-			(unsigned long long)found.set_aside_bytes, found.index_rebuilt_cnt,
-			found.note[0] ? ": " : "", found.note);
+	for (uint32_t i = 0; i < storage->log_cnt; i++) {
+		say_recovered(&storage->logs[i]);
+		bytes += storage->logs[i].recovery.checked_bytes;
+		unclean += !storage->logs[i].recovery.clean;
+	}
+	storage->recovery_ns = pst_clock_duration_ns(pst_clock_tsc() - start);
+	if (bytes > 0)
+		pst_notice("recovery read %.1f MiB of %u partitions in %.2f s (%.2f s a GiB)",
+			(double)bytes / (1 << 20), unclean, (double)storage->recovery_ns / 1e9,
+			(double)storage->recovery_ns / 1e9 / ((double)bytes / (1 << 30)));
 	return 0;
 }
 
@@ -139,7 +200,7 @@ adopt_orphan(void *arg, const char *topic, uint32_t partition)
 			if (search->storage->place[s][q].partition == partition)
 				return 0;
 		place.writer_idx = writer_of(profile, place.drive_idx, 0);
-		return add_log(search->storage, &profile->streams[s], &place, search->diag);
+		return plan_log(search->storage, &profile->streams[s], &place, search->diag);
 	}
 	return 0; /* a stream that the profile no longer names: left alone */
 }
@@ -205,6 +266,38 @@ number_queue(const struct pst_profile *profile, uint16_t queue_idx, struct pst_s
 	return 0;
 }
 
+/* First those that have a queue, stream by stream; then the others. */
+static int
+plan_logs(const struct pst_profile *profile, struct pst_storage *storage, struct pst_diag *diag)
+{
+	for (uint16_t s = 0; s < profile->stream_cnt; s++) {
+		for (uint16_t q = 0; q < profile->queue_cnt; q++) {
+			struct pst_log_place *place = &storage->place[s][q];
+			choose_place(profile, s, q, (uint32_t)storage->partition[q], place);
+			if (plan_log(storage, &profile->streams[s], place, diag) != 0)
+				return -1;
+		}
+	}
+	return adopt_orphans(profile, storage, diag);
+}
+
+/* Where in their appenders the logs of queues are, and how far their time is. */
+static void
+note_logs(const struct pst_profile *profile, struct pst_storage *storage)
+{
+	const struct pst_log_add *log = storage->logs;
+
+	for (uint16_t s = 0; s < profile->stream_cnt; s++) {
+		for (uint16_t q = 0; q < profile->queue_cnt; q++, log++) {
+			struct pst_log_place *place = &storage->place[s][q];
+			place->log_idx = log->log_idx;
+			storage->newest_ns[q] = pst_max_u64(storage->newest_ns[q],
+				newest_ns(profile->data_dirs[place->drive_idx],
+					profile->streams[s].name, place->partition));
+		}
+	}
+}
+
 int
 pst_storage_open(
 	const struct pst_profile *profile, struct pst_storage *storage, struct pst_diag *diag)
@@ -217,18 +310,10 @@ pst_storage_open(
 	for (uint16_t q = 0; q < profile->queue_cnt; q++)
 		if (number_queue(profile, q, storage, diag) != 0)
 			return -1;
-	for (uint16_t s = 0; s < profile->stream_cnt; s++) {
-		for (uint16_t q = 0; q < profile->queue_cnt; q++) {
-			struct pst_log_place *place = &storage->place[s][q];
-			choose_place(profile, s, q, (uint32_t)storage->partition[q], place);
-			if (add_log(storage, &profile->streams[s], place, diag) != 0)
-				return -1;
-			storage->newest_ns[q] = pst_max_u64(storage->newest_ns[q],
-				newest_ns(profile->data_dirs[place->drive_idx],
-					profile->streams[s].name, place->partition));
-		}
-	}
-	return adopt_orphans(profile, storage, diag);
+	if (plan_logs(profile, storage, diag) != 0 || recover(storage, diag) != 0)
+		return -1;
+	note_logs(profile, storage);
+	return 0;
 }
 
 static int
@@ -261,5 +346,8 @@ pst_storage_close(const struct pst_profile *profile, struct pst_storage *storage
 		if (rc != 0 && first_error == 0)
 			first_error = rc;
 	}
+	free(storage->logs);
+	storage->logs = NULL;
+	storage->log_cnt = 0;
 	return first_error;
 }

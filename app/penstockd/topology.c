@@ -278,6 +278,9 @@ pst_topology_build(struct pst_pipeline *p, const struct pst_storage *storage, st
 	pthread_mutex_init(&p->reload_mutex, NULL);
 	memcpy(p->datadirs, storage->datadirs, sizeof(p->datadirs));
 	memcpy(p->place, storage->place, sizeof(p->place));
+	p->logs = storage->logs;
+	p->log_cnt = storage->log_cnt;
+	p->recovery_ns = storage->recovery_ns;
 	memcpy(p->partition_of_queue, storage->partition, sizeof(p->partition_of_queue));
 	p->started_ns = pst_clock_ns(pst_clock_tsc());
 	p->page = calloc(1, sizeof(*p->page));

@@ -13,6 +13,10 @@ struct pst_storage {
 	uint64_t newest_ns[PST_QUEUES_MAX]; /* of each queue's partitions: time never goes back */
 	int partition[PST_QUEUES_MAX];      /* of each queue */
 	struct pst_log_place place[PST_STREAMS_MAX][PST_QUEUES_MAX]; /* [stream][queue] */
+	/* All partitions, also those without a queue, and what recovery found in them. */
+	struct pst_log_add *logs;
+	uint32_t log_cnt;
+	uint64_t recovery_ns; /* of all together */
 };
 
 /* Opens and locks the data directories, recovers every partition, says what was found. 0, or -1

@@ -30,6 +30,9 @@ struct pst_pipeline {
 	int64_t clock_step_ns_last; /* last step of the wall clock beyond 1 ms */
 	uint64_t clock_step_cnt;
 	int partition_of_queue[PST_QUEUES_MAX]; /* that new streams get on it */
+	const struct pst_log_add *logs; /* all partitions, and what recovery found in them */
+	uint32_t log_cnt;
+	uint64_t recovery_ns; /* it took so long, all together */
 
 	_Atomic enum pst_phase phase; /* written by the control thread, read by all lcores */
 	pthread_mutex_t reload_mutex; /* one reload at a time; taken before mutex */

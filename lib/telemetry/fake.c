@@ -72,6 +72,39 @@ profile_listeners(uint16_t listener_cnt)
 	}
 }
 
+/* The first was closed in order, unless all is at its widest. */
+static void
+fake_logs(uint32_t cnt)
+{
+	struct pst_log_add *logs = calloc(cnt, sizeof(*logs));
+
+	for (uint32_t i = 0; i < cnt; i++) {
+		struct pst_recovery *r = &logs[i].recovery;
+		logs[i].config.topic = profile.streams[i % profile.stream_cnt].name;
+		logs[i].config.partition = i / profile.stream_cnt;
+		r->next_offset = 100 + i;
+		r->clean = i == 0 && !fake.widest;
+		r->item_cnt = r->clean ? 0 : fake.widest ? 1000 : 2;
+		for (uint32_t k = 0; k < PST_RECOVERY_ITEMS_MAX; k++) {
+			r->items[k] = (struct pst_recovery_item){
+				.kind = k == 1 ? PST_RECOVERY_MISSING : PST_RECOVERY_SET_ASIDE,
+				.segment_base = fake.widest ? INT64_MAX : 7,
+				.pos = fake.widest ? UINT64_MAX : 4096,
+				.bytes = fake.widest ? UINT64_MAX : 512,
+				.first_offset = 10,
+				.last_offset = 19,
+			};
+			snprintf(r->items[k].file, sizeof(r->items[k].file), "%.*s",
+				fake.widest ? 63 : 20,
+				"00000000000000000007.log.damaged-18446744073709551615-01234567."
+				"tmp.long");
+		}
+	}
+	pipeline.logs = logs;
+	pipeline.log_cnt = cnt;
+	pipeline.recovery_ns = 1500000000;
+}
+
 struct pst_pipeline *
 fake_pipeline(uint16_t queue_cnt, uint16_t listener_cnt, uint16_t stream_cnt)
 {
@@ -89,6 +122,7 @@ fake_pipeline(uint16_t queue_cnt, uint16_t listener_cnt, uint16_t stream_cnt)
 	profile_ports(queue_cnt);
 	profile_listeners(listener_cnt);
 	pipeline.profile = &profile;
+	fake_logs(queue_cnt * stream_cnt);
 	pipeline.ksock = (struct pst_ksock *)&fake;
 	pipeline.started_ns = (uint64_t)time(NULL) * 1000000000;
 	pipeline.clock_step_ns_last = -5000000000;

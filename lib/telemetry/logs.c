@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "telemetry/commands.h"
 
 /* Partitions as one list: stream by stream, queue by queue. */
@@ -42,4 +44,62 @@ pst_serve_partitions(struct pst_request *request)
 	uint32_t total = (uint32_t)profile->stream_cnt * profile->queue_cnt;
 
 	return pst_serve_page(request, total, fill_partition, request->pipeline);
+}
+
+static void
+dict_recovery_items(struct pst_dict row, const struct pst_recovery *found)
+{
+	struct pst_dict items = pst_dict_dict(row, "items");
+
+	for (uint32_t i = 0; i < found->item_cnt && i < PST_RECOVERY_ITEMS_MAX; i++) {
+		const struct pst_recovery_item *item = &found->items[i];
+		char name[16];
+		snprintf(name, sizeof(name), "%u", i);
+		struct pst_dict dict = pst_dict_dict(items, name);
+		pst_dict_string(dict, "kind", pst_recovery_kind_name(item->kind));
+		if (item->kind == PST_RECOVERY_MISSING) {
+			pst_dict_i64(dict, "first_offset", item->first_offset);
+			pst_dict_i64(dict, "last_offset", item->last_offset);
+			continue;
+		}
+		if (item->kind == PST_RECOVERY_MARKS_LOST)
+			continue;
+		pst_dict_i64(dict, "segment", item->segment_base);
+		if (item->kind != PST_RECOVERY_INDEX_REBUILT) {
+			pst_dict_u64(dict, "position", item->pos);
+			pst_dict_u64(dict, "bytes", item->bytes);
+		}
+		if (item->file[0])
+			pst_dict_string(dict, "file", item->file);
+	}
+}
+
+static enum pst_row_fate
+fill_recovery(struct pst_dict row, void *arg, uint32_t idx)
+{
+	struct pst_pipeline *pipeline = arg;
+	const struct pst_log_add *log = &pipeline->logs[idx];
+	const struct pst_recovery *found = &log->recovery;
+
+	if (found->clean && found->item_cnt == 0)
+		return PST_ROW_SKIP;
+	pst_dict_string(row, "stream_name", log->config.topic);
+	pst_dict_i32(row, "partition", (int32_t)log->config.partition);
+	pst_dict_i64(row, "next_offset", found->next_offset);
+	pst_dict_u64(row, "checked_bytes", found->checked_bytes);
+	pst_dict_u64(row, "cut_bytes", found->cut_bytes);
+	pst_dict_u64(row, "set_aside_bytes", found->set_aside_bytes);
+	pst_dict_u64(row, "index_rebuilt_cnt", found->index_rebuilt_cnt);
+	pst_dict_u64(row, "item_cnt", found->item_cnt);
+	dict_recovery_items(row, found);
+	return PST_ROW_ADD;
+}
+
+int
+pst_serve_recovery(struct pst_request *request)
+{
+	struct pst_pipeline *pipeline = request->pipeline;
+
+	pst_dict_u64(request->top, "duration_ns", pipeline->recovery_ns);
+	return pst_serve_page(request, pipeline->log_cnt, fill_recovery, pipeline);
 }

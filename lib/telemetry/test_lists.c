@@ -160,6 +160,7 @@ Test(lists, every_list_is_complete_at_its_widest)
 		{"/penstock/queues", 64},
 		{"/penstock/streams", PST_STREAMS_MAX},
 		{"/penstock/partitions", PST_STREAMS_MAX * 63},
+		{"/penstock/recovery", PST_STREAMS_MAX * 63},
 		{"/penstock/rx", PST_RX_LCORES_MAX},
 		{"/penstock/writers", PST_WRITERS_MAX},
 		{"/penstock/latency", PST_WRITERS_MAX},
@@ -187,6 +188,27 @@ Test(lists, every_list_is_complete_at_its_widest)
 	json_t *info = fake_ask("/penstock/info");
 	cr_assert_eq(json_at(info, "profile_file_bytes"), 4000, "a cut is said");
 	cr_assert_lt(json_string_length(json_object_get(info, "profile_file")), 1300);
+}
+
+Test(lists, recovery_says_what_and_where)
+{
+	fake_start(2, 1, 2);
+	json_t *list = fake_list("/penstock/recovery");
+	json_t *items = json_object_get(list, "items");
+	cr_assert_eq(json_array_size(items), 3, "one of four was closed in order");
+	json_t *row = json_array_get(items, 0);
+	cr_assert_str_eq(text_at(row, "stream_name"), "stream.1");
+	cr_assert_eq(json_at(row, "partition"), 0);
+	cr_assert_eq(json_at(row, "item_cnt"), 2);
+	json_t *first = json_array_get(json_object_get(row, "items"), 0);
+	cr_assert_str_eq(text_at(first, "kind"), "set_aside");
+	cr_assert_eq(json_at(first, "position"), 4096);
+	cr_assert_eq(json_at(first, "bytes"), 512);
+	cr_assert_str_eq(text_at(first, "file"), "00000000000000000007");
+	json_t *second = json_array_get(json_object_get(row, "items"), 1);
+	cr_assert_str_eq(text_at(second, "kind"), "missing");
+	cr_assert_eq(json_at(second, "last_offset"), 19);
+	cr_assert_null(json_object_get(second, "file"));
 }
 
 Test(lists, thousands_of_small_statistics_are_complete)

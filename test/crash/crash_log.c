@@ -107,10 +107,14 @@ open_log(const char *path, uint64_t flush_bytes, uint64_t flush_age_ns, struct p
 			.topic = "t", .partition = p, .segment_bytes_max = SEGMENT_BYTES_MAX};
 		if (pst_appender_add(*app, &log, &found, &diag) != (int)p)
 			die(&diag);
-		fprintf(stderr, "t-%u: next %lld, cut %llu, set aside %llu%s%s\n", p,
+		fprintf(stderr, "t-%u: next %lld, cut %llu, set aside %llu\n", p,
 			(long long)found.next_offset, (unsigned long long)found.cut_bytes,
-			(unsigned long long)found.set_aside_bytes, found.note[0] ? ": " : "",
-			found.note);
+			(unsigned long long)found.set_aside_bytes);
+		for (uint32_t i = 0; i < found.item_cnt && i < PST_RECOVERY_ITEMS_MAX; i++) {
+			char text[256];
+			pst_recovery_text(&found.items[i], text, sizeof(text));
+			fprintf(stderr, "t-%u: %s\n", p, text);
+		}
 	}
 }
 
