@@ -145,15 +145,15 @@ Test(appender, flushes_by_bytes_and_by_age)
 	f->app->flush_bytes = 10000;
 	f->app->flush_age_ns = 1000000;
 	fix_batch(f, 2, 2000, 1000);
+	uint64_t since = f->now_ns;
 	fix_append(f);
 	for (int i = 0; i < 100; i++)
 		fix_poll(f);
 	cr_assert_eq(f->app->stats.write_cnt, 0, "neither old nor large enough");
 	cr_assert_not(pst_appender_idle(f->app));
-	f->now_ns += 999999;
+	f->now_ns = since + 999998;
 	fix_poll(f);
 	cr_assert_eq(f->app->stats.write_cnt, 0);
-	f->now_ns += 1;
 	fix_poll(f);
 	cr_assert_eq(f->app->stats.write_cnt, 1);
 	while (!pst_appender_idle(f->app))
