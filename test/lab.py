@@ -225,6 +225,8 @@ streams:
 {rules}
 telemetry:
   prefix: {name}
+metrics:
+  port: {metrics_port}
 """
 
 RULES_SECTION = """\
@@ -240,7 +242,7 @@ class Appliance:
     serial = 0
     made = []  # to be closed when the case ends, however it ends
 
-    def __init__(self, lab, rules=None, no_huge=False, directory=None, interface="vb"):
+    def __init__(self, lab, rules=None, no_huge=False, directory=None, interface="vb", metrics_port=0):
         Appliance.serial += 1
         self.lab = lab
         self.name = f"{PREFIX}-{os.getpid()}-{Appliance.serial}"
@@ -268,6 +270,7 @@ class Appliance:
                 interface=interface,
                 addresses=f"{IPV4_B}, '{IPV6_B}'",
                 rules=section,
+                metrics_port=metrics_port,
             )
         )
         atexit.register(self.close)

@@ -427,6 +427,24 @@ def suite_lint(ctx):
                 count.fail(f"syntax {name}", str(error))
     lint_words(count)
     lint_paths(count)
+    lint_metrics(count)
+
+
+def lint_metrics(count):
+    """docs/metrics.md and the tables of lib/metrics name the same metrics, each once."""
+    told = re.findall(r"^\| `(penstock_\w+)`", (TOP / "docs/metrics.md").read_text(), re.MULTILINE)
+    made = []
+    for path in tracked(["lib/metrics/*.c"]):
+        if not path.name.startswith("test_"):
+            made += re.findall(r'"(penstock_\w+)"', path.read_text())
+    for name in sorted(set(told) | set(made)):
+        if told.count(name) == 1 and made.count(name) == 1:
+            count.ok()
+        else:
+            count.fail(
+                f"metric {name}",
+                f"{told.count(name)} times in docs/metrics.md, {made.count(name)} in lib/metrics",
+            )
 
 
 def lint_words(count):

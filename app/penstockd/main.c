@@ -1,7 +1,8 @@
 /* The daemon: options, start in the order that loses nothing, supervision, stop.
  *
  *   profile ▶ storage (lock, recovery) ▶ rules ▶ interface locks and checks ▶ kernel sockets ▶
- *   EAL ▶ ports (steering) ▶ lcores ▶ telemetry ... SIGTERM ▶ the same backwards, drained */
+ *   EAL ▶ ports (steering) ▶ lcores ▶ telemetry, metrics ... SIGTERM ▶ the same backwards, drained
+ */
 #include <errno.h>
 #include <getopt.h>
 #include <rte_eal.h>
@@ -15,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "eal.h"
+#include "metrics/metrics.h"
 #include "telemetry/telemetry.h"
 #include "topology.h"
 
@@ -32,6 +34,7 @@ struct daemon {
 	struct pst_profile *profile;
 	struct pst_storage storage;
 	struct pst_pipeline pipeline;
+	struct pst_metrics *metrics; /* NULL: none */
 	bool eal_up, running;
 	bool retention_held; /* by age: the clock jumped ahead, and nobody confirmed it yet */
 };
@@ -176,6 +179,8 @@ start(struct daemon *d)
 		return fail(&diag, EXIT_FAILURE);
 	if (say_findings(p->ports))
 		return EXIT_FAILURE;
+	if (pst_metrics_open(profile, &d->metrics, &diag) != 0)
+		return fail(&diag, EXIT_FAILURE);
 	if (pst_ksock_open(profile, &p->ksock, &diag) != 0)
 		return fail(&diag, EXIT_FAILURE);
 	if (pst_eal_start(profile, p->ports, &diag) != 0)
@@ -196,6 +201,7 @@ start(struct daemon *d)
 		pst_error("telemetry commands cannot be registered");
 		return EXIT_FAILURE;
 	}
+	pst_metrics_attach(d->metrics, p);
 	return EXIT_SUCCESS;
 }
 
@@ -213,6 +219,9 @@ say_ready(const struct daemon *d)
 		pst_notice("data in %s", profile->data_dirs[i]);
 	pst_notice("ready: %u rules, telemetry prefix %s", pst_rules_cnt(d->pipeline.rules),
 		profile->telemetry_prefix);
+	if (d->metrics && !pst_profile_metrics_are_local(profile))
+		pst_warning("metrics on %s, TCP port %u: whoever reaches it may ask",
+			profile->metrics_address, profile->metrics_port);
 }
 
 /* ---- run ---- */
@@ -326,7 +335,8 @@ stop_pipeline(struct daemon *d)
 	struct pst_snapshot last;
 	int status = EXIT_SUCCESS;
 
-	/* Its threads live on: none may find lcores that have ended. */
+	/* Their threads live on: none may find lcores that have ended. */
+	pst_metrics_detach(d->metrics);
 	pst_telemetry_unregister();
 	if (!pst_pipeline_stop(&d->pipeline, STOP_LIMIT_NS)) {
 		pst_error("not everything could be drained within %u s",
@@ -351,6 +361,7 @@ stop(struct daemon *d)
 		pst_error("a segment could not be closed cleanly; the next start recovers it");
 		status = EXIT_FAILURE;
 	}
+	pst_metrics_close(d->metrics);
 	if (d->pipeline.ksock)
 		pst_ksock_close(d->pipeline.ksock);
 	if (d->pipeline.ports) {

@@ -201,6 +201,55 @@ pst_pipeline_log(struct pst_pipeline *p, uint16_t stream_idx, uint16_t queue_idx
 	return rc;
 }
 
+static void
+add_log(struct pst_stream_logs *sum, const struct pst_log_stats *log)
+{
+	sum->partition_cnt++;
+	sum->failed_cnt += log->failed;
+	sum->lag_cnt += (uint64_t)(log->next_offset - log->durable_offset);
+	sum->segment_cnt += log->segment_cnt;
+	sum->log_bytes += log->log_bytes;
+	sum->written_bytes += log->written_bytes;
+	sum->batch_cnt += log->batch_cnt;
+	sum->write_failed_cnt += log->write_failed_cnt;
+	sum->sync_failed_cnt += log->sync_failed_cnt;
+	sum->retired_segment_cnt += log->retired_segment_cnt;
+	sum->retired_bytes += log->retired_bytes;
+}
+
+/* Whoever asked holds the mutex, so that no place changes. */
+static void
+writer_add_logs(void *self, void *arg)
+{
+	struct pst_writer *w = self;
+	struct pst_pipeline *p = arg;
+
+	for (uint16_t s = 0; s < p->profile->stream_cnt; s++)
+		for (uint16_t q = 0; q < p->profile->queue_cnt; q++) {
+			const struct pst_log_place *place = &p->place[s][q];
+			if (place->writer_idx != w->writer_idx)
+				continue;
+			pst_log_stats(
+				w->appenders[place->drive_idx], (int)place->log_idx, &w->log_copy);
+			add_log(&p->stream_logs[s], &w->log_copy);
+		}
+}
+
+int
+pst_pipeline_stream_logs(struct pst_pipeline *p, struct pst_stream_logs out[PST_STREAMS_MAX])
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&p->mutex);
+	memset(p->stream_logs, 0, sizeof(p->stream_logs));
+	for (uint16_t i = 0; i < p->profile->writer_cnt && rc == 0; i++)
+		rc = pst_mailbox_call(&p->writers[i]->mailbox, writer_add_logs, p);
+	if (rc == 0)
+		memcpy(out, p->stream_logs, sizeof(p->stream_logs));
+	pthread_mutex_unlock(&p->mutex);
+	return rc;
+}
+
 void
 pst_pipeline_final_books(const struct pst_pipeline *p, struct pst_book *out)
 {

@@ -13,6 +13,16 @@
 #define PST_SESSION_PAGE        32 /* sessions a call */
 #define PST_SESSION_PAGE_RANGES 8  /* of each */
 
+/* What the logs of one stream come to, over the partitions that are written. */
+struct pst_stream_logs {
+	uint32_t partition_cnt, failed_cnt;
+	uint64_t lag_cnt; /* records appended that are not durable yet */
+	uint64_t segment_cnt, log_bytes;
+	uint64_t written_bytes, batch_cnt;
+	uint64_t write_failed_cnt, sync_failed_cnt; /* batches */
+	uint64_t retired_segment_cnt, retired_bytes;
+};
+
 struct pst_pipeline {
 	const struct pst_profile *profile;
 	struct pst_ports *ports;
@@ -44,6 +54,7 @@ struct pst_pipeline {
 	struct pst_pipeline_page *page;
 	struct pst_rx_rules next_rules[PST_RX_LCORES_MAX];
 	struct pst_log_place place[PST_STREAMS_MAX][PST_QUEUES_MAX]; /* [stream][queue] */
+	struct pst_stream_logs stream_logs[PST_STREAMS_MAX];
 };
 
 /* What beside the books a snapshot holds of each rx lcore. */
@@ -118,6 +129,10 @@ int pst_pipeline_rules(struct pst_pipeline *pipeline, uint32_t first, struct pst
  * that is. 0, or -ETIMEDOUT when its writer did not answer. */
 int pst_pipeline_log(struct pst_pipeline *pipeline, uint16_t stream_idx, uint16_t queue_idx,
 	struct pst_log_place *place, struct pst_log_stats *out);
+
+/* All streams' logs, by stream index; one request to each writer. 0, or -ETIMEDOUT. */
+int pst_pipeline_stream_logs(
+	struct pst_pipeline *pipeline, struct pst_stream_logs out[PST_STREAMS_MAX]);
 
 /* Loads the profile's rules file anew; on success every rx lcore has taken it up. 0, or -1 with
  * *diag and the old rules in force. */

@@ -67,9 +67,11 @@ struct pst_port_stats {
 	bool link_up;
 	uint32_t mtu;
 };
+/* Any thread but the rx lcores; those who ask wait for each other. */
 void pst_ports_stats(const struct pst_ports *ports, uint16_t port_idx, struct pst_port_stats *out);
 
-/* Extended statistics of the driver by name; calls visit for each. */
+/* Extended statistics of the driver by name; calls visit for each. As
+ * pst_ports_stats; visit must not ask for statistics itself. */
 void pst_ports_xstats(const struct pst_ports *ports, uint16_t port_idx,
 	void (*visit)(void *arg, const char *name, uint64_t value), void *arg);
 

@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <rte_ethdev.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -5,6 +6,9 @@
 
 #include "port/link.h"
 #include "port/ports.h"
+
+/* Drivers' statistics are not all made for several threads. */
+static pthread_mutex_t drivers = PTHREAD_MUTEX_INITIALIZER;
 
 static void
 add_ethdev(uint16_t ethdev, struct pst_port_stats *stats)
@@ -59,12 +63,14 @@ pst_ports_stats(const struct pst_ports *ports, uint16_t port_idx, struct pst_por
 	const struct port *port = &ports->ports[port_idx];
 
 	memset(out, 0, sizeof(*out));
+	pthread_mutex_lock(&drivers);
 	for (uint16_t i = 0; i < port->ethdev_cnt; i++)
 		add_ethdev(port->ethdevs[i], out);
 	if (port->profile->kind == PST_PORT_AF_XDP)
 		add_af_xdp(port, out);
 	else
 		add_device(port, out);
+	pthread_mutex_unlock(&drivers);
 	for (uint16_t q = 0; q < port->profile->queue_cnt; q++)
 		if (port->pools[q]) {
 			out->mbuf_cnt += port->pools[q]->populated_size;
@@ -105,6 +111,9 @@ pst_ports_xstats(const struct pst_ports *ports, uint16_t port_idx,
 	void (*visit)(void *arg, const char *name, uint64_t value), void *arg)
 {
 	const struct port *port = &ports->ports[port_idx];
+
+	pthread_mutex_lock(&drivers);
 	for (uint16_t i = 0; i < port->ethdev_cnt; i++)
 		visit_ethdev(port, i, visit, arg);
+	pthread_mutex_unlock(&drivers);
 }

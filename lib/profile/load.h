@@ -1,7 +1,7 @@
 /* Between the files of lib/profile: raw text -> checked values, one concept a file.
  *
- *   profile.c ─▶ data.c ─▶ ports.c ─▶ cores.c ─▶ streams.c ─▶ listeners.c ─▶ limits.c ─▶ plan.c
- *                                                     (number.c, host.c: used by all)
+ *   profile.c ─▶ data.c ─▶ ports.c ─▶ cores.c ─▶ streams.c ─▶ listeners.c ─▶ limits.c ─▶
+ *   metrics.c ─▶ plan.c                               (number.c, host.c: used by all)
  *
  * Each step returns 0, or -1 with load->diag filled; later ones rely on what earlier ones found
  * good. */
@@ -68,7 +68,8 @@ int pst_load_cores(struct pst_load *load); /* and which rx lcore polls which que
 int pst_load_streams(struct pst_load *load);
 int pst_load_listeners(struct pst_load *load);
 int pst_load_limits(struct pst_load *load); /* batch, flush, sessions, kernel path, rules, files */
-int pst_load_plan(struct pst_load *load);   /* memory */
+int pst_load_metrics(struct pst_load *load);
+int pst_load_plan(struct pst_load *load); /* memory */
 
 /* ---- host.c: what this machine has ---- */
 

@@ -199,6 +199,25 @@ print_files(FILE *out, const struct pst_profile *p)
 		p->telemetry_prefix);
 }
 
+static void
+print_metrics(FILE *out, const struct pst_profile *p)
+{
+	bool is_ipv4 = pst_addr_is_ipv4(&p->metrics_addr);
+
+	if (p->metrics_port == 0) {
+		fputs("metrics: no endpoint (metrics.port is 0)\n", out);
+		return;
+	}
+	fprintf(out,
+		is_ipv4 ? "metrics: http://%s:%u/metrics\n" : "metrics: http://[%s]:%u/metrics\n",
+		p->metrics_address, p->metrics_port);
+	if (!pst_profile_metrics_are_local(p))
+		fputs("  warning: others than this host may ask, without a password: let a "
+		      "firewall "
+		      "say who\n",
+			out);
+}
+
 void
 pst_profile_print_plan(FILE *out, const struct pst_profile *profile)
 {
@@ -210,4 +229,5 @@ pst_profile_print_plan(FILE *out, const struct pst_profile *profile)
 	print_batches(out, profile);
 	print_memory(out, profile);
 	print_files(out, profile);
+	print_metrics(out, profile);
 }

@@ -31,7 +31,7 @@ load_all(struct pst_load *load)
 	if (pst_load_name(load, "name", p->name) != 0 || pst_load_data(load) != 0 ||
 		pst_load_ports(load) != 0 || pst_load_cores(load) != 0 ||
 		pst_load_streams(load) != 0 || pst_load_listeners(load) != 0 ||
-		pst_load_limits(load) != 0)
+		pst_load_limits(load) != 0 || pst_load_metrics(load) != 0)
 		return -1;
 	return pst_load_plan(load);
 }

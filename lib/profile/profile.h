@@ -138,6 +138,10 @@ struct pst_profile {
 
 	const char *telemetry_prefix; /* DPDK file prefix: <run>/dpdk/<prefix>/dpdk_telemetry.v2 */
 
+	const char *metrics_address;  /* of the HTTP endpoint, as written */
+	struct pst_addr metrics_addr; /* the same, read; all zero bytes or ::ffff:0.0.0.0: any */
+	uint16_t metrics_port;        /* TCP; 0: there is no endpoint */
+
 	/* Derived: the memory plan in bytes, printed by --check. */
 	struct {
 		uint64_t mbufs, batches, sessions, handoff, eal, total;
@@ -168,6 +172,9 @@ void pst_profile_free(struct pst_profile *profile);
  * no_huge). A check of its own: a profile can be looked at where there are none. Returns 0, or -1
  * with *diag: its remedy names the command that reserves them. */
 int pst_profile_check_memory(const struct pst_profile *profile, struct pst_diag *diag);
+
+/* Whether the metrics can be asked for on this host alone. */
+bool pst_profile_metrics_are_local(const struct pst_profile *profile);
 
 /* The resolved plan (cores, queues, partitions, memory, files) for `penstockd --check`. */
 void pst_profile_print_plan(FILE *out, const struct pst_profile *profile);

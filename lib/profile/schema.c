@@ -113,6 +113,10 @@ static const cyaml_schema_field_t quarantine_fields[] = {
 static const cyaml_schema_field_t telemetry_fields[] = {
 	TEXT("prefix", MAY, struct pst_raw_telemetry, prefix), CYAML_FIELD_END};
 
+static const cyaml_schema_field_t metrics_fields[] = {
+	TEXT("address", MAY, struct pst_raw_metrics, address),
+	NUMBER("port", struct pst_raw_metrics, port), CYAML_FIELD_END};
+
 static const cyaml_schema_field_t profile_fields[] = {
 	TEXT("name", WANT, struct pst_raw_profile, name),
 	SECTION("data", CYAML_FLAG_DEFAULT, data, data_fields),
@@ -133,7 +137,8 @@ static const cyaml_schema_field_t profile_fields[] = {
 	SECTION("sessions", CYAML_FLAG_OPTIONAL, sessions, sessions_fields),
 	SECTION("kernel-path", CYAML_FLAG_OPTIONAL, kernel_path, kernel_path_fields),
 	SECTION("quarantine", CYAML_FLAG_OPTIONAL, quarantine, quarantine_fields),
-	SECTION("telemetry", CYAML_FLAG_OPTIONAL, telemetry, telemetry_fields), CYAML_FIELD_END};
+	SECTION("telemetry", CYAML_FLAG_OPTIONAL, telemetry, telemetry_fields),
+	SECTION("metrics", CYAML_FLAG_OPTIONAL, metrics, metrics_fields), CYAML_FIELD_END};
 
 const cyaml_schema_value_t pst_profile_schema = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct pst_raw_profile, profile_fields)};

@@ -87,6 +87,10 @@ struct pst_raw_telemetry {
 	char *prefix;
 };
 
+struct pst_raw_metrics {
+	char *address, *port;
+};
+
 struct pst_raw_profile {
 	char *name;
 	int idle; /* enum pst_idle */
@@ -106,6 +110,7 @@ struct pst_raw_profile {
 	struct pst_raw_kernel_path kernel_path;
 	struct pst_raw_quarantine quarantine;
 	struct pst_raw_telemetry telemetry;
+	struct pst_raw_metrics metrics;
 };
 
 extern const cyaml_schema_value_t pst_profile_schema;

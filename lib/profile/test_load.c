@@ -40,6 +40,9 @@ Test(profile, defaults)
 	cr_expect_eq(p->quarantine_rate, 1000);
 	cr_expect_eq(p->quarantine_bytes_max, 4096);
 	cr_expect_str_eq(p->telemetry_prefix, "penstock");
+	cr_expect_str_eq(p->metrics_address, "127.0.0.1");
+	cr_expect_eq(p->metrics_port, 9464);
+	cr_expect(pst_profile_metrics_are_local(p));
 	pst_profile_free(p);
 }
 
@@ -92,7 +95,8 @@ Test(profile, what_is_given_is_taken)
 		"sessions: {max: 10, gaps: 3}\n"
 		"kernel-path: {receive-buffer: 32M}\n"
 		"quarantine: {rate: 0, bytes: 64, retain-bytes: 8M, retain-age: 1h}\n"
-		"telemetry: {prefix: other_1}\n"));
+		"telemetry: {prefix: other_1}\n"
+		"metrics: {address: 10.0.0.1, port: 80}\n"));
 	cr_expect(p->no_huge);
 	cr_expect_eq(p->memory_bytes, 1024 * MIB);
 	cr_expect_eq(p->batch_bytes_max, 65536);
@@ -111,6 +115,9 @@ Test(profile, what_is_given_is_taken)
 	cr_expect_eq(p->streams[2].segment_bytes_max, 2 * MIB, "a quarter of what is kept");
 	cr_expect_eq(p->streams[2].retain_age_ns, 3600 * 1000 * MS);
 	cr_expect_str_eq(p->telemetry_prefix, "other_1");
+	cr_expect_str_eq(p->metrics_address, "10.0.0.1");
+	cr_expect_eq(p->metrics_port, 80);
+	cr_expect_not(pst_profile_metrics_are_local(p));
 	cr_expect_eq(p->listeners[1].framing, PST_FRAMING_MOLD64);
 	cr_expect(p->listeners[1].default_drop);
 	cr_assert_eq(p->listeners[1].allow_cnt, 2);
@@ -265,6 +272,7 @@ Test(profile, plan_for_people)
 		"  lock         /nonexistent/pst/penstock.lock\n",
 		"  rules        none",
 		"/dpdk/penstock/dpdk_telemetry.v2\n",
+		"metrics: http://127.0.0.1:9464/metrics\n",
 	};
 	struct pst_profile *p = load_good(spoil("  interface: lo\n",
 		"  interface: lo\n  queues: 2\n"
@@ -278,6 +286,34 @@ Test(profile, plan_for_people)
 		cr_expect(strstr(text, lines[i]), "no \"%s\" in:\n%s", lines[i], text);
 	free(text);
 	pst_profile_free(p);
+}
+
+Test(profile, plan_says_who_may_ask_for_metrics)
+{
+	static const struct {
+		const char *section;
+		const char *line;
+		bool is_local;
+	} plans[] = {
+		{"metrics: {address: \"::1\", port: 1k}\n", "metrics: http://[::1]:1000/metrics\n",
+			true},
+		{"metrics: {address: 127.255.0.9}\n", "metrics: http://127.255.0.9:9464/", true},
+		{"metrics: {address: 0.0.0.0}\n", "metrics: http://0.0.0.0:9464/", false},
+		{"metrics: {address: \"::\"}\n", "metrics: http://[::]:9464/", false},
+		{"metrics: {port: 0}\n", "metrics: no endpoint", true},
+	};
+
+	for (size_t i = 0; i < sizeof(plans) / sizeof(plans[0]); i++) {
+		struct pst_profile *p = load_good(
+			spoil("name: t\n", "name: t\n", plans[i].section));
+		char *text;
+		print_to(p, &text);
+		cr_expect(strstr(text, plans[i].line), "no \"%s\" in:\n%s", plans[i].line, text);
+		cr_expect_eq(strstr(text, "warning: others than this host") == NULL,
+			plans[i].is_local, "%s", plans[i].section);
+		free(text);
+		pst_profile_free(p);
+	}
 }
 
 Test(number, text_has_the_largest_unit)

@@ -171,6 +171,10 @@ Test(refuse, names)
 	SPOILED("- name: lo\n", "- name: lo.0\n", 4, "ports[0].name", "not a name", "");
 	EXTRA("telemetry: {prefix: ../x}\n", "telemetry.prefix", "not a name", "");
 	EXTRA("telemetry: {prefix: ''}\n", "telemetry.prefix", "at least 1", "");
+	EXTRA("metrics: {address: localhost}\n", "metrics.address", "not an address", "127.0.0.1");
+	EXTRA("metrics: {address: 224.0.0.1}\n", "metrics.address", "multicast", "of this host");
+	EXTRA("metrics: {port: 65536}\n", "metrics.port", "out of range", "65535");
+	EXTRA("metrics: {port: http}\n", "metrics.port", "not a whole number", "");
 	SPOILED("- name: two\n", "- name: one\n", 14, "listeners[1].name", "listeners[0] is called",
 		"of its own");
 	SPOILED("  interface: lo\n", "  interface: lo\n- {name: lo, vdev: net_ring0}\n", 6,

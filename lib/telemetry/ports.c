@@ -1,8 +1,5 @@
 #include "telemetry/commands.h"
 
-/* Drivers' statistics are not all made for several threads. */
-static pthread_mutex_t drivers = PTHREAD_MUTEX_INITIALIZER;
-
 static const char *
 kind_name(enum pst_port_kind kind)
 {
@@ -78,12 +75,9 @@ pst_serve_ports(struct pst_request *request)
 {
 	struct pst_pipeline *pipeline = request->pipeline;
 
-	pthread_mutex_lock(&drivers);
 	if (pipeline->ksock && request->args[0] == 0)
 		dict_kernel_path(request->top, pipeline->ksock);
-	int rc = pst_serve_page(request, pipeline->profile->port_cnt, fill_port, pipeline);
-	pthread_mutex_unlock(&drivers);
-	return rc;
+	return pst_serve_page(request, pipeline->profile->port_cnt, fill_port, pipeline);
 }
 
 /* ---- extended statistics: those of all ports as one list ---- */
@@ -135,11 +129,9 @@ pst_serve_xstats(struct pst_request *request)
 	struct pst_pipeline *pipeline = request->pipeline;
 	struct xstats xstats = {.first = (uint32_t)request->args[0]};
 
-	pthread_mutex_lock(&drivers);
 	for (uint16_t p = 0; p < pipeline->profile->port_cnt; p++) {
 		xstats.port_idx = p;
 		pst_ports_xstats(pipeline->ports, p, visit, &xstats);
 	}
-	pthread_mutex_unlock(&drivers);
 	return pst_serve_page(request, xstats.total, fill_xstat, &xstats);
 }

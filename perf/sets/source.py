@@ -41,6 +41,7 @@ rules: {{file: {root}/perf/rules-100.yaml, cache: {work}/rules-cache}}
 batch: {{bytes: 1M, records: 65536, age: {batch_age}, buffers: 256}}
 flush: {{bytes: {flush_bytes}, age: {flush_age}}}
 telemetry: {{prefix: {prefix}}}
+metrics: {{port: 0}}
 """
 
 

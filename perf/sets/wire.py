@@ -26,6 +26,7 @@ streams:
 batch: {{age: {batch_age}}}
 flush: {{bytes: {flush_bytes}, age: {flush_age}}}
 telemetry: {{prefix: {prefix}}}
+metrics: {{port: 0}}
 """
 
 

@@ -46,6 +46,7 @@ sessions: {{gaps: 4096}}
 batch: {{bytes: 1M, records: {records}, age: 100ms, buffers: 256}}
 quarantine: {{rate: 1M}}
 telemetry: {{prefix: {prefix}}}
+metrics: {{port: 0}}
 """
 
 RULES = """\

@@ -1,0 +1,55 @@
+/* The streams' logs on disk, summed over their partitions. */
+#include "metrics/families.h"
+
+static void
+by_stream(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+{
+	for (uint16_t s = 0; s < o->profile->stream_cnt; s++)
+		pst_exposition_u64(x, pst_word_at(&o->logs[s], offset), "stream",
+			o->profile->streams[s].name, NULL);
+}
+
+static void
+partitions(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+{
+	for (uint16_t s = 0; s < o->profile->stream_cnt; s++)
+		pst_exposition_u64(
+			x, o->logs[s].partition_cnt, "stream", o->profile->streams[s].name, NULL);
+}
+
+static void
+failed(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+{
+	for (uint16_t s = 0; s < o->profile->stream_cnt; s++)
+		pst_exposition_u64(
+			x, o->logs[s].failed_cnt, "stream", o->profile->streams[s].name, NULL);
+}
+
+#define LOG(name, type, field, help)                                                               \
+	{                                                                                          \
+		name, PST_METRIC_##type, by_stream, offsetof(struct pst_stream_logs, field), help  \
+	}
+
+static const struct pst_family families[] = {
+	{"penstock_log_partitions", PST_METRIC_GAUGE, partitions, 0,
+		"Partitions of the stream that are written."},
+	{"penstock_log_failed_partitions", PST_METRIC_GAUGE, failed, 0,
+		"Partitions that take nothing more, because a sync failed."},
+	LOG("penstock_log_durable_lag_records", GAUGE, lag_cnt,
+		"Records appended that are not durable yet."),
+	LOG("penstock_log_segments", GAUGE, segment_cnt, "Segments kept."),
+	LOG("penstock_log_bytes", GAUGE, log_bytes, "Bytes of the segments kept."),
+	LOG("penstock_log_written_bytes_total", COUNTER, written_bytes,
+		"Bytes of batches appended."),
+	LOG("penstock_log_batches_total", COUNTER, batch_cnt, "Batches appended."),
+	LOG("penstock_log_write_failed_batches_total", COUNTER, write_failed_cnt,
+		"Batches lost because they could not be written."),
+	LOG("penstock_log_sync_failed_batches_total", COUNTER, sync_failed_cnt,
+		"Batches lost because a sync failed; they may reappear after recovery."),
+	LOG("penstock_log_retired_segments_total", COUNTER, retired_segment_cnt,
+		"Segments removed by retention."),
+	LOG("penstock_log_retired_bytes_total", COUNTER, retired_bytes,
+		"Bytes of the segments removed by retention."),
+};
+
+const struct pst_families pst_families_logs = {families, PST_ARRAY_CNT(families)};

@@ -1,0 +1,98 @@
+#include "metrics/observation.h"
+
+#include <stdio.h>
+
+int
+pst_observation_init(struct pst_observation *o, struct pst_pipeline *pipeline)
+{
+	o->pipeline = pipeline;
+	o->profile = pipeline->profile;
+	return pst_snapshot_init(&o->snapshot, pipeline);
+}
+
+void
+pst_observation_fini(struct pst_observation *o)
+{
+	pst_snapshot_fini(&o->snapshot);
+}
+
+static void
+sum_cells(struct pst_observation *o)
+{
+	const struct pst_book *book = &o->snapshot.book;
+
+	memset(o->listeners, 0, sizeof(o->listeners));
+	memset(o->queues, 0, sizeof(o->queues));
+	for (uint16_t q = 0; q < book->shape.queue_cnt; q++)
+		for (uint16_t l = 0; l < book->shape.listener_cnt; l++) {
+			const struct pst_cell *cell =
+				&book->cells[pst_book_cell_idx(&book->shape, q, l)];
+			pst_cell_add(&o->listeners[l], cell);
+			pst_cell_add(&o->queues[q], cell);
+		}
+}
+
+int
+pst_observation_take(struct pst_observation *o, struct pst_pipeline *pipeline)
+{
+	int rc = pst_pipeline_snapshot(pipeline, &o->snapshot);
+
+	if (rc == 0)
+		rc = pst_pipeline_stream_logs(pipeline, o->logs);
+	if (rc != 0)
+		return rc;
+	sum_cells(o);
+	for (uint16_t p = 0; p < o->profile->port_cnt; p++)
+		pst_ports_stats(pipeline->ports, p, &o->ports[p]);
+	if (pipeline->ksock)
+		pst_ksock_stats(pipeline->ksock, &o->kernel_path);
+	pst_pipeline_rules(pipeline, 0, NULL, 0, &o->rules);
+	return 0;
+}
+
+/* ---- health ---- */
+
+static bool
+judge(struct pst_health *out, bool good, const char *text)
+{
+	out->good = good;
+	snprintf(out->text, sizeof(out->text), "%s", text);
+	return good;
+}
+
+/* A log that takes nothing more. */
+static bool
+logs_work(const struct pst_observation *o, struct pst_health *out)
+{
+	for (uint16_t s = 0; s < o->profile->stream_cnt; s++) {
+		if (o->logs[s].failed_cnt == 0)
+			continue;
+		out->good = false;
+		snprintf(out->text, sizeof(out->text),
+			"%u of %u logs of a stream have failed and take nothing more: %.64s",
+			o->logs[s].failed_cnt, o->logs[s].partition_cnt,
+			o->profile->streams[s].name);
+		return false;
+	}
+	return true;
+}
+
+void
+pst_health_alive(const struct pst_observation *o, int rc, struct pst_health *out)
+{
+	if (rc != 0)
+		judge(out, false, "an lcore does not answer");
+	else if (logs_work(o, out))
+		judge(out, true, "ok");
+}
+
+void
+pst_health_ready(const struct pst_observation *o, int rc, struct pst_health *out)
+{
+	if (rc != 0)
+		judge(out, false, "an lcore does not answer");
+	else if (atomic_load_explicit(&o->pipeline->phase, memory_order_relaxed) != PST_PHASE_RUN)
+		judge(out, false, "draining");
+	else if (logs_work(o, out))
+		judge(out, true, "ready");
+}
