@@ -393,6 +393,46 @@ print_sessions(FILE *out, const json_t *sessions, unsigned top_cnt)
 	print_top(out, sessions, "missing", top_cnt, columns, PST_ARRAY_CNT(columns));
 }
 
+static void
+cell_sender(struct table *table, const json_t *source)
+{
+	const char *address = json_string_value(json_object_get(source, "address"));
+	if (address && *address)
+		table_member(table, source, "address");
+	else
+		table_text(table, "(not read)");
+}
+
+static void
+print_sources(FILE *out, const json_t *sources, unsigned top_cnt)
+{
+	static const struct column columns[] = {{"sender", NULL, cell_sender},
+		{"listener", "listener_name"}, {">events", "events"}, {">a second", "events_per_s"},
+		{">bytes", "bytes"}, {">bytes a second", "bytes_per_s"}, {">rejected", "rejected"},
+		{">duplicate", "duplicate"}, {">missing", "gap_messages"}};
+	const json_t *items = json_object_get(sources, "items");
+	const json_t *others = json_object_get(sources, "others");
+	json_int_t total = number(sources, "total"), shown = 0;
+	struct table table;
+
+	fprintf(out, "senders: %" JSON_INTEGER_FORMAT "\n", total);
+	table_init(&table, columns, PST_ARRAY_CNT(columns));
+	for (; shown < top_cnt && shown < (json_int_t)json_array_size(items); shown++)
+		table_row(&table, json_array_get(items, (size_t)shown));
+	table_print(out, &table);
+	if (shown < total)
+		fprintf(out,
+			"    and %" JSON_INTEGER_FORMAT
+			" more with less events: /penstock/sources\n",
+			total - shown);
+	if (number(others, "frames") > 0)
+		fprintf(out,
+			"    and %" JSON_INTEGER_FORMAT " frames, %" JSON_INTEGER_FORMAT
+			" events of senders that are not followed any more\n",
+			number(others, "frames"), number(others, "events"));
+	fputc('\n', out);
+}
+
 void
 status_print(FILE *out, const json_t *status, unsigned top_cnt)
 {
@@ -406,4 +446,5 @@ status_print(FILE *out, const json_t *status, unsigned top_cnt)
 	print_latency(out, json_object_get(json_object_get(status, "latency"), "all"));
 	print_rules(out, json_object_get(status, "rules"), top_cnt);
 	print_sessions(out, json_object_get(status, "sessions"), top_cnt);
+	print_sources(out, json_object_get(status, "sources"), top_cnt);
 }

@@ -5,7 +5,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* Prints at most top_cnt rules (those that matched most) and sessions (those that miss most). */
+/* Prints at most top_cnt rules (those that matched most), sessions (those that miss most) and
+ * senders (those with most events). */
 void status_print(FILE *out, const json_t *status, unsigned top_cnt);
 
 #endif

@@ -91,6 +91,10 @@ static const char small[] =
 	"{\"id\":3,\"name\":\"three\",\"action\":\"keep\",\"matched\":3,\"decided\":0}]},"
 	"\"latency\":{\"all\":{\"sealed\":{\"cnt\":0},\"durable\":{\"cnt\":9,\"ns_p50\":1500000,"
 	"\"ns_p90\":2000000,\"ns_p99\":4321000,\"ns_p999\":52000000,\"ns_max\":52000000}}},"
+	"\"sources\":{\"total\":30,\"others\":{\"frames\":8,\"events\":6},\"items\":["
+	"{\"address\":\"192.0.2.1\",\"listener_name\":\"feed\",\"events\":900,"
+	"\"events_per_s\":30,\"rejected\":1,\"gap_messages\":2},"
+	"{\"address\":\"\",\"listener_name\":\"none\",\"events\":0}]},"
 	"\"sessions\":[{\"session\":\"S1\",\"listener_name\":\"feed\",\"missing\":4,"
 	"\"expected\":\"18446744073709551615\",\"range_cnt\":3,\"ranges\":["
 	"{\"from\":5,\"to\":6},{\"from\":9,\"to\":\"9223372036854775808\"}]}]}";
@@ -160,6 +164,18 @@ Test(screen, shows_latency)
 	char *text = screen(small, 10);
 	cr_assert(has_line(text, "sealed 0 - - - - -"), "%s", text);
 	cr_assert(has_line(text, "durable 9 1.5 ms 2 ms 4.32 ms 52 ms 52 ms"), "%s", text);
+}
+
+Test(screen, shows_senders)
+{
+	char *text = screen(small, 1);
+	cr_assert(has_line(text, "senders: 30"));
+	cr_assert(has_line(text, "192.0.2.1 feed 900 30 - - 1 - 2"), "%s", text);
+	cr_assert_null(strstr(text, "(not read)"));
+	cr_assert(has_line(text, "and 29 more with less events: /penstock/sources"));
+	cr_assert(
+		has_line(text, "and 8 frames, 6 events of senders that are not followed any more"));
+	cr_assert(has_line(screen(small, 2), "(not read) none 0 - - - - - -"));
 }
 
 Test(screen, shows_gaps)

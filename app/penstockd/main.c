@@ -284,6 +284,8 @@ run(struct daemon *d, const sigset_t *signals)
 			pst_notice("SIGUSR1: the time is confirmed, retention by age goes on");
 		}
 		follow_clock(d);
+		if (turn % CHECKPOINT_TICKS == 0)
+			pst_pipeline_collect_sources(&d->pipeline);
 		checkpoint(d, turn % CHECKPOINT_TICKS == 0);
 	}
 }

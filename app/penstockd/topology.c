@@ -15,6 +15,7 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
+#include <rte_random.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -183,6 +184,19 @@ build_sessions(struct pst_rx *rx)
 }
 
 static int
+build_sources(struct pst_rx *rx, uint16_t listener_cnt)
+{
+	uint32_t cnt = rx->profile->source_cnt_max;
+	void *mem = rte_malloc(
+		"penstock", pst_source_table_bytes(cnt, listener_cnt), PST_CACHE_LINE);
+
+	if (!mem)
+		return -1;
+	rx->sources = pst_source_table_init(mem, cnt, listener_cnt, rte_rand());
+	return 0;
+}
+
+static int
 build_rx(struct pst_pipeline *p, uint16_t rx_idx, const struct pst_storage *storage,
 	struct pst_diag *diag)
 {
@@ -203,11 +217,12 @@ build_rx(struct pst_pipeline *p, uint16_t rx_idx, const struct pst_storage *stor
 	pst_idle_busy(&rx->idle);
 	rx->phase = &p->phase;
 	rx->linear = take(PST_RX_LINEAR_BYTES);
-	rx->sources = take(PST_RX_SOURCES * sizeof(*rx->sources));
-	if (!rx->linear || !rx->sources || build_queues(rx, p, storage) != 0)
+	if (!rx->linear || build_queues(rx, p, storage) != 0)
 		return no_memory(diag, "the queues of an rx lcore");
 	if (build_batches(rx) != 0)
 		return no_memory(diag, "batch buffers");
+	if (build_sources(rx, shape.listener_cnt) != 0)
+		return no_memory(diag, "sources");
 	if (build_forwards(rx) != 0 || build_sessions(rx) != 0)
 		return no_memory(diag, "sessions");
 	if (pst_book_init(&rx->book, &shape) != 0 || pst_batch_decoder_create(&rx->decoder) != 0)
@@ -284,7 +299,8 @@ pst_topology_build(struct pst_pipeline *p, const struct pst_storage *storage, st
 	memcpy(p->partition_of_queue, storage->partition, sizeof(p->partition_of_queue));
 	p->started_ns = pst_clock_ns(pst_clock_tsc());
 	p->page = calloc(1, sizeof(*p->page));
-	if (!p->page || pst_book_init(&p->copy, &shape) != 0)
+	p->sources = pst_sources_create(p->profile);
+	if (!p->page || !p->sources || pst_book_init(&p->copy, &shape) != 0)
 		return no_memory(diag, "snapshots");
 	for (uint16_t w = 0; w < p->profile->writer_cnt; w++)
 		if (build_writer(p, w, storage, diag) != 0)
@@ -340,6 +356,7 @@ pst_topology_destroy(struct pst_pipeline *p)
 	pst_rules_free(p->rules);
 	pst_book_fini(&p->copy);
 	free(p->page);
+	pst_sources_destroy(p->sources);
 	pthread_mutex_destroy(&p->mutex);
 	pthread_mutex_destroy(&p->reload_mutex);
 }

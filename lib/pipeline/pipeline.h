@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "pipeline/rx.h"
+#include "pipeline/sources.h"
 #include "pipeline/writer.h"
 
 #define PST_SESSION_PAGE        32 /* sessions a call */
@@ -29,6 +30,7 @@ struct pst_pipeline {
 	struct pst_ksock *ksock;
 	struct pst_datadir *datadirs[PST_DRIVES_MAX];
 	struct pst_listener_table *listeners;
+	struct pst_sources *sources; /* senders; has a mutex of its own */
 	struct pst_rx *rx[PST_RX_LCORES_MAX];
 	struct pst_writer *writers[PST_WRITERS_MAX];
 	struct pst_rules *rules; /* in force; control side */

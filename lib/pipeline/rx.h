@@ -18,6 +18,7 @@
 #include "port/port.h"
 #include "rules/rules.h"
 #include "session/session.h"
+#include "source/source.h"
 
 #define PST_RX_BURST        64
 #define PST_RX_LINEAR_BYTES (65535 + 64) /* longest frame made contiguous */
@@ -60,14 +61,6 @@ struct pst_rx_queue {
 	uint64_t quarantine_refill_tsc;
 };
 
-/* Text forms of source addresses, direct-mapped: formatting costs more than all the parsing. */
-#define PST_RX_SOURCES 256
-struct pst_rx_source {
-	struct pst_addr addr;
-	uint8_t text_len; /* 0: empty slot */
-	char text[47];
-};
-
 struct pst_rx_rules {
 	const struct pst_rules *rules; /* NULL: none */
 	struct pst_rules_scratch *scratch;
@@ -108,7 +101,7 @@ struct pst_rx {
 	struct pst_session_table *sessions;
 	struct pst_book book;
 	struct pst_idle_state idle;
-	struct pst_rx_source *sources;
+	struct pst_source_table *sources;
 	struct pst_batch_decoder *decoder; /* for failed batches only */
 	uint64_t now_tsc;                  /* of this burst */
 	uint64_t now_ns;                   /* never goes back */
@@ -137,6 +130,11 @@ bool pst_rx_turn(struct pst_rx *rx);
  * books itself. */
 void pst_rx_frame(struct pst_rx *rx, struct pst_rx_queue *queue, const uint8_t *data, uint32_t len,
 	unsigned offload);
+/* A frame that no listener's framing sees: booked, and kept if rejected. src: all zero where it
+ * could not be read. */
+void pst_rx_refuse(struct pst_rx *rx, struct pst_rx_queue *queue, uint16_t listener_idx,
+	enum pst_frame_verdict verdict, const struct pst_addr *src, const uint8_t *data,
+	uint32_t len);
 void pst_rx_kernel_datagram(
 	struct pst_rx *rx, struct pst_rx_queue *queue, const struct pst_ksock_msg *msg);
 void pst_rx_forwarded(struct pst_rx *rx, struct pst_forward *forward);
@@ -155,9 +153,9 @@ void pst_rx_forward_home(struct pst_rx *rx, struct pst_forward *fwd);
 void pst_rx_count_away(const struct pst_rx *rx, struct pst_book *copy);
 
 /* rx_quarantine.c */
-/* A frame that was rejected: kept with its reason if the rate allows. src may be NULL. */
+/* A frame that was rejected: kept with its reason if the rate allows. */
 void pst_rx_quarantine_frame(struct pst_rx *rx, struct pst_rx_queue *queue,
-	enum pst_frame_verdict reason, const struct pst_addr *src, const uint8_t *data,
+	enum pst_frame_verdict reason, struct pst_source_entry *source, const uint8_t *data,
 	uint32_t len);
 /* Whether the quarantine of the queue takes one more record now. */
 bool pst_rx_quarantine_allows(struct pst_rx *rx, struct pst_rx_queue *queue);
@@ -167,8 +165,5 @@ pst_rx_cell(struct pst_rx *rx, uint32_t cell_idx)
 {
 	return &rx->book.cells[cell_idx];
 }
-
-/* Text of a source address, from the lcore's cache. */
-const struct pst_rx_source *pst_rx_source(struct pst_rx *rx, const struct pst_addr *addr);
 
 #endif

@@ -10,26 +10,12 @@ struct datagram {
 	uint32_t cell_idx;
 	uint16_t listener_idx;
 	const struct pst_addr *src;
+	struct pst_source_entry *source;
 	const uint8_t *payload;
 	uint32_t payload_len;
 	struct pst_record record; /* key, time; the rest per event */
+	uint64_t gap_messages;    /* that it showed to be missing */
 };
-
-const struct pst_rx_source *
-pst_rx_source(struct pst_rx *rx, const struct pst_addr *addr)
-{
-	uint64_t low;
-	memcpy(&low, addr->bytes + 8, sizeof(low));
-	uint32_t slot = (uint32_t)((low * UINT64_C(0x9E3779B97F4A7C15)) >> 56) % PST_RX_SOURCES;
-	struct pst_rx_source *source = &rx->sources[slot];
-
-	if (pst_unlikely(source->text_len == 0 ||
-			 memcmp(source->addr.bytes, addr->bytes, sizeof(addr->bytes)) != 0)) {
-		source->addr = *addr;
-		source->text_len = (uint8_t)pst_addr_format(addr, source->text);
-	}
-	return source;
-}
 
 /* Gives the event to a stream. False: shed. */
 static bool
@@ -180,11 +166,16 @@ run_mold(struct pst_rx *rx, struct datagram *d, const struct pst_mold *mold,
 	struct pst_event_iter iter;
 	struct pst_event event;
 	uint64_t seq = mold->sequence;
+	uint64_t missed = session ? pst_session_gap_messages(session) : 0;
 
+	if (session)
+		session->bytes += d->payload_len;
 	if (verdict != PST_FRAME_CARRIED) {
-		if (session)
+		if (session) {
 			pst_session_heartbeat(session, mold->sequence,
 				verdict == PST_FRAME_END_OF_SESSION, rx->now_ns);
+			d->gap_messages = pst_session_gap_messages(session) - missed;
+		}
 		return verdict;
 	}
 	/* One lcore's sessions share one partition: a session's order is a partition's order. */
@@ -207,21 +198,22 @@ run_mold(struct pst_rx *rx, struct datagram *d, const struct pst_mold *mold,
 		if (pst_unlikely(!event_run(rx, d, &event)) && session)
 			pst_session_reopen(session, seq, rx->now_ns);
 	}
+	if (session)
+		d->gap_messages = pst_session_gap_messages(session) - missed;
 	return PST_FRAME_CARRIED;
 }
 
 static enum pst_frame_verdict
 run_plain(struct pst_rx *rx, struct datagram *d)
 {
-	const struct pst_rx_source *source = pst_rx_source(rx, d->src);
 	struct pst_event_iter iter;
 	struct pst_event event;
 	bool any = false;
 
 	if (d->payload_len == 0)
 		return PST_FRAME_EMPTY;
-	d->record.key = source->text;
-	d->record.key_len = source->text_len;
+	d->record.key = pst_source_text(d->source);
+	d->record.key_len = d->source->text_len;
 	pst_event_iter_init(&iter, d->listener->framing, d->payload, d->payload_len);
 	while (pst_event_iter_next(&iter, &event)) {
 		any = true;
@@ -231,34 +223,71 @@ run_plain(struct pst_rx *rx, struct datagram *d)
 	return any ? PST_FRAME_CARRIED : PST_FRAME_EMPTY;
 }
 
+/* Takes the datagram to the lcore that owns its session: true, and that one books it; or *verdict
+ * says why not. */
+static bool
+handed_over(struct pst_rx *rx, struct datagram *d, const struct pst_mold *mold,
+	enum pst_frame_verdict *verdict)
+{
+	uint16_t owner = session_owner(rx, d->listener_idx, mold->session);
+
+	if (owner == rx->rx_idx)
+		return false;
+	if (forward(rx, d, owner)) {
+		d->cell->handed_over++;
+		return true;
+	}
+	*verdict = PST_FRAME_HANDOFF_FULL;
+	return false;
+}
+
+/* Adds a frame to its sender's counts, after its fate was booked; found, duplicate: what the cell
+ * had before. */
+static void
+count_source(struct pst_rx *rx, const struct datagram *d, enum pst_frame_verdict verdict,
+	uint64_t found, uint64_t duplicate)
+{
+	enum pst_frame_class class = pst_frame_verdict_class(verdict);
+	const struct pst_source_count count = {
+		.frames = 1,
+		.rejected = class == PST_FRAME_CLASS_REJECTED,
+		.ignored = class == PST_FRAME_CLASS_IGNORED,
+		.events = d->cell->found - found,
+		.duplicate = d->cell->duplicate - duplicate,
+		.bytes = verdict == PST_FRAME_CARRIED ? d->payload_len : 0,
+		.gap_messages = d->gap_messages,
+	};
+	pst_source_add(rx->sources, &count);
+}
+
 /* Books the fate of a datagram that a listener takes; whole is what the quarantine keeps. */
 static void
 datagram_run(struct pst_rx *rx, struct datagram *d, bool forwarded, const uint8_t *whole,
 	uint32_t whole_len)
 {
-	enum pst_frame_verdict verdict;
+	bool is_mold = d->listener->framing == PST_FRAMING_MOLD64;
+	enum pst_frame_verdict verdict = PST_FRAME_CARRIED;
+	struct pst_mold mold;
 
-	if (d->listener->framing == PST_FRAMING_MOLD64) {
-		struct pst_mold mold;
+	if (is_mold) {
 		verdict = pst_mold_parse(d->payload, d->payload_len, &mold);
-		if (pst_frame_verdict_class(verdict) != PST_FRAME_CLASS_REJECTED) {
-			uint16_t owner = session_owner(rx, d->listener_idx, mold.session);
-			if (owner != rx->rx_idx && forward(rx, d, owner)) {
-				d->cell->handed_over++;
-				return; /* the owner books the verdict */
-			}
-			verdict = owner == rx->rx_idx ? run_mold(rx, d, &mold, verdict)
-						      : PST_FRAME_HANDOFF_FULL;
-		}
+		if (pst_frame_verdict_class(verdict) != PST_FRAME_CLASS_REJECTED &&
+			handed_over(rx, d, &mold, &verdict))
+			return;
 		PST_ASSERT(!forwarded || verdict != PST_FRAME_HANDOFF_FULL);
-	} else {
-		verdict = run_plain(rx, d);
 	}
+	uint64_t found = d->cell->found, duplicate = d->cell->duplicate;
+	d->source = pst_source_get(rx->sources, d->listener_idx, d->src, rx->now_ns);
+	if (!is_mold)
+		verdict = run_plain(rx, d);
+	else if (pst_frame_verdict_class(verdict) != PST_FRAME_CLASS_REJECTED)
+		verdict = run_mold(rx, d, &mold, verdict);
 	d->cell->verdict[verdict]++;
 	if (verdict == PST_FRAME_CARRIED)
 		d->cell->payload_bytes += d->payload_len;
 	else if (pst_frame_verdict_class(verdict) == PST_FRAME_CLASS_REJECTED)
-		pst_rx_quarantine_frame(rx, d->queue, verdict, d->src, whole, whole_len);
+		pst_rx_quarantine_frame(rx, d->queue, verdict, d->source, whole, whole_len);
+	count_source(rx, d, verdict, found, duplicate);
 }
 
 static struct datagram
@@ -269,7 +298,10 @@ datagram_of(struct pst_rx *rx, struct pst_rx_queue *queue, uint16_t queue_idx,
 	struct datagram d = {
 		.queue = queue,
 		.pack_to = queue,
-		.listener = &rx->profile->listeners[listener_idx],
+		/* None for frames of no listener: nothing looks at it then. */
+		.listener = listener_idx < rx->profile->listener_cnt
+				    ? &rx->profile->listeners[listener_idx]
+				    : NULL,
 		.listener_idx = listener_idx,
 		.src = src,
 		.payload = payload,
@@ -281,19 +313,19 @@ datagram_of(struct pst_rx *rx, struct pst_rx_queue *queue, uint16_t queue_idx,
 	return d;
 }
 
-/* Books a frame that no listener's framing sees. */
-static void
-refuse(struct pst_rx *rx, struct pst_rx_queue *queue, uint16_t listener_idx,
+void
+pst_rx_refuse(struct pst_rx *rx, struct pst_rx_queue *queue, uint16_t listener_idx,
 	enum pst_frame_verdict verdict, const struct pst_addr *src, const uint8_t *data,
 	uint32_t len)
 {
-	uint32_t idx = pst_book_cell_idx(&rx->book.shape, queue->queue_idx, listener_idx);
-	struct pst_cell *cell = &rx->book.cells[idx];
+	struct datagram d = datagram_of(rx, queue, queue->queue_idx, listener_idx, src, data, len);
 
-	cell->polled++;
-	cell->verdict[verdict]++;
+	d.cell->polled++;
+	d.cell->verdict[verdict]++;
+	d.source = pst_source_get(rx->sources, listener_idx, src, rx->now_ns);
 	if (pst_frame_verdict_class(verdict) == PST_FRAME_CLASS_REJECTED)
-		pst_rx_quarantine_frame(rx, queue, verdict, src, data, len);
+		pst_rx_quarantine_frame(rx, queue, verdict, d.source, data, len);
+	count_source(rx, &d, verdict, d.cell->found, d.cell->duplicate);
 }
 
 void
@@ -305,19 +337,19 @@ pst_rx_frame(struct pst_rx *rx, struct pst_rx_queue *queue, const uint8_t *data,
 		data, len, queue->port.checksum, offload, &frame);
 
 	if (pst_unlikely(verdict != PST_FRAME_CARRIED)) {
-		refuse(rx, queue, rx->none_listener_idx, verdict, &frame.src, data, len);
+		pst_rx_refuse(rx, queue, rx->none_listener_idx, verdict, &frame.src, data, len);
 		return;
 	}
 	int found = pst_listener_find(rx->listeners, &frame.dst, frame.dst_port);
 	if (pst_unlikely(found < 0)) {
-		refuse(rx, queue, rx->none_listener_idx, PST_FRAME_NO_LISTENER, &frame.src, data,
-			len);
+		pst_rx_refuse(rx, queue, rx->none_listener_idx, PST_FRAME_NO_LISTENER, &frame.src,
+			data, len);
 		return;
 	}
 	uint16_t listener_idx = (uint16_t)found;
 	if (pst_unlikely(!pst_listener_allows(rx->listeners, found, &frame.src))) {
-		refuse(rx, queue, listener_idx, PST_FRAME_SOURCE_NOT_ALLOWED, &frame.src, data,
-			len);
+		pst_rx_refuse(rx, queue, listener_idx, PST_FRAME_SOURCE_NOT_ALLOWED, &frame.src,
+			data, len);
 		return;
 	}
 	struct datagram d = datagram_of(rx, queue, queue->queue_idx, listener_idx, &frame.src,
@@ -331,7 +363,7 @@ pst_rx_kernel_datagram(
 	struct pst_rx *rx, struct pst_rx_queue *queue, const struct pst_ksock_msg *msg)
 {
 	if (msg->truncated || !pst_listener_allows(rx->listeners, msg->listener_idx, &msg->src)) {
-		refuse(rx, queue, msg->listener_idx,
+		pst_rx_refuse(rx, queue, msg->listener_idx,
 			msg->truncated ? PST_FRAME_DATAGRAM_TRUNCATED
 				       : PST_FRAME_SOURCE_NOT_ALLOWED,
 			&msg->src, msg->payload, msg->payload_len);

@@ -46,20 +46,18 @@ offload_of(const struct rte_mbuf *m)
 static void
 chained_frame(struct pst_rx *rx, struct pst_rx_queue *queue, const struct rte_mbuf *m)
 {
+	static const struct pst_addr unread;
 	uint32_t idx = pst_book_cell_idx(&rx->book.shape, queue->queue_idx, rx->none_listener_idx);
-	struct pst_cell *cell = pst_rx_cell(rx, idx);
 	uint32_t len = rte_pktmbuf_pkt_len(m);
 
 	if (len > PST_RX_LINEAR_BYTES) {
-		cell->polled++;
-		cell->verdict[PST_FRAME_FRAME_TOO_LONG]++;
-		pst_rx_quarantine_frame(rx, queue, PST_FRAME_FRAME_TOO_LONG, NULL,
+		pst_rx_refuse(rx, queue, rx->none_listener_idx, PST_FRAME_FRAME_TOO_LONG, &unread,
 			rte_pktmbuf_mtod(m, const uint8_t *), rte_pktmbuf_data_len(m));
 		return;
 	}
 	const void *data = rte_pktmbuf_read(m, 0, len, rx->linear);
 	PST_ASSERT(data);
-	cell->linearized++;
+	pst_rx_cell(rx, idx)->linearized++;
 	pst_rx_frame(rx, queue, data, len, offload_of(m));
 }
 

@@ -24,7 +24,7 @@ pst_rx_quarantine_allows(struct pst_rx *rx, struct pst_rx_queue *queue)
 
 void
 pst_rx_quarantine_frame(struct pst_rx *rx, struct pst_rx_queue *queue,
-	enum pst_frame_verdict reason, const struct pst_addr *src, const uint8_t *data,
+	enum pst_frame_verdict reason, struct pst_source_entry *source, const uint8_t *data,
 	uint32_t len)
 {
 	/* Rejected frames are booked already; a record that does not fit the rate is only not
@@ -38,9 +38,8 @@ pst_rx_quarantine_frame(struct pst_rx *rx, struct pst_rx_queue *queue,
 		.has_ts_ns = true,
 		.reason = pst_frame_verdict_name(reason),
 	};
-	if (src && !pst_addr_is_zero(src)) {
-		const struct pst_rx_source *source = pst_rx_source(rx, src);
-		record.key = source->text;
+	if (!pst_addr_is_zero(&source->addr)) {
+		record.key = pst_source_text(source);
 		record.key_len = source->text_len;
 	}
 	pst_rx_pack(

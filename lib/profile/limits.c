@@ -75,10 +75,11 @@ load_rest(struct pst_load *load)
 		PST_NUMBER_DURATION, 100000, 10 * SECOND, false};
 	static const struct pst_number session_max = {PST_NUMBER_COUNT, 1, 1000000, false};
 	static const struct pst_number gap_max = {PST_NUMBER_COUNT, 1, 65536, false};
+	static const struct pst_number source_max = {PST_NUMBER_COUNT, 8, 8192, false};
 	static const struct pst_number rcvbuf = {PST_NUMBER_BYTES, 64 * KIB, 512 * MIB, false};
 	const struct pst_raw_profile *raw = load->raw;
 	struct pst_profile *p = load->profile;
-	uint64_t session_cnt = 0, gap_cnt = 0;
+	uint64_t session_cnt = 0, gap_cnt = 0, source_cnt = 0;
 
 	if (pst_load_number(load, "flush.bytes", raw->flush.bytes, &flush_bytes, 8 * MIB,
 		    &p->flush_bytes) != 0 ||
@@ -88,11 +89,14 @@ load_rest(struct pst_load *load)
 			&session_cnt) != 0 ||
 		pst_load_number(
 			load, "sessions.gaps", raw->sessions.gaps, &gap_max, 64, &gap_cnt) != 0 ||
+		pst_load_number(load, "sources.max", raw->sources.max, &source_max, 1024,
+			&source_cnt) != 0 ||
 		pst_load_number(load, "kernel-path.receive-buffer", raw->kernel_path.receive_buffer,
 			&rcvbuf, 16 * MIB, &p->kernel_rcvbuf_bytes) != 0)
 		return -1;
 	p->session_cnt_max = (uint32_t)session_cnt;
 	p->session_gap_cnt_max = (uint32_t)gap_cnt;
+	p->source_cnt_max = (uint32_t)source_cnt;
 	p->telemetry_prefix = raw->telemetry.prefix ? raw->telemetry.prefix : "penstock";
 	return pst_load_name(load, "telemetry.prefix", p->telemetry_prefix);
 }

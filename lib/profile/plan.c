@@ -4,6 +4,7 @@
 #include "base/base.h"
 #include "profile/load.h"
 #include "session/session.h"
+#include "source/source.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -41,6 +42,10 @@ reckon(struct pst_profile *p)
 			((uint64_t)p->plan.mbuf_cnt * PST_PLAN_MBUF_BYTES + POOL_BYTES);
 	p->plan.batches = (uint64_t)p->rx_lcore_cnt * p->batch_buffer_cnt * PST_PLAN_BATCH_BYTES;
 	p->plan.sessions = p->rx_lcore_cnt * session_table_bytes(p);
+	/* The listener none is one of them. */
+	p->plan.sources = p->rx_lcore_cnt * pst_align_up(pst_source_table_bytes(p->source_cnt_max,
+								 (uint16_t)(p->listener_cnt + 1)),
+						    4096);
 	p->plan.handoff = (p->rx_lcore_cnt + p->writer_cnt) * LCORE_BYTES;
 	/* A lone rx lcore owns every session. */
 	if (p->rx_lcore_cnt > 1)
@@ -49,8 +54,8 @@ reckon(struct pst_profile *p)
 	for (uint16_t w = 0; w < p->writer_cnt; w++)
 		for (uint16_t d = 0; d < p->data_dir_cnt; d++)
 			p->plan.appenders += pst_profile_writes(p, w, d) * PST_PLAN_APPENDER_BYTES;
-	p->plan.total = p->plan.mbufs + p->plan.batches + p->plan.sessions + p->plan.handoff +
-			p->plan.eal;
+	p->plan.total = p->plan.mbufs + p->plan.batches + p->plan.sessions + p->plan.sources +
+			p->plan.handoff + p->plan.eal;
 }
 
 int
@@ -76,7 +81,8 @@ pst_load_plan(struct pst_load *load)
 			(unsigned long long)(p->plan.mbufs / MIB),
 			(unsigned long long)(p->plan.batches / MIB),
 			(unsigned long long)(p->plan.sessions / MIB),
-			(unsigned long long)((p->plan.handoff + p->plan.eal) / MIB));
+			(unsigned long long)((p->plan.sources + p->plan.handoff + p->plan.eal) /
+					     MIB));
 	}
 	return 0;
 }

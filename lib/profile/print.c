@@ -158,6 +158,9 @@ print_memory(FILE *out, const struct pst_profile *p)
 	snprintf(text, sizeof(text), "sessions: %u rx lcores x %u with %u gaps each",
 		p->rx_lcore_cnt, p->session_cnt_max, p->session_gap_cnt_max);
 	print_memory_line(out, text, p->plan.sessions);
+	snprintf(text, sizeof(text), "sources: %u rx lcores x %u", p->rx_lcore_cnt,
+		p->source_cnt_max);
+	print_memory_line(out, text, p->plan.sources);
 	print_memory_line(out, "hand-over between lcores", p->plan.handoff);
 	print_memory_line(out, "DPDK's own", p->plan.eal);
 	print_memory_line(out, "needed in all", p->plan.total);

@@ -131,6 +131,8 @@ struct pst_profile {
 	uint32_t session_cnt_max;     /* per rx lcore */
 	uint32_t session_gap_cnt_max; /* ranges per session */
 
+	uint32_t source_cnt_max; /* senders counted one by one, per rx lcore */
+
 	uint64_t kernel_rcvbuf_bytes; /* SO_RCVBUFFORCE of each listener's kernel socket */
 
 	uint32_t quarantine_rate;      /* records a second and queue; 0: off */
@@ -144,7 +146,7 @@ struct pst_profile {
 
 	/* Derived: the memory plan in bytes, printed by --check. */
 	struct {
-		uint64_t mbufs, batches, sessions, handoff, eal, total;
+		uint64_t mbufs, batches, sessions, sources, handoff, eal, total;
 		uint64_t appenders; /* beside it, ordinary memory */
 		uint32_t mbuf_cnt;  /* of each queue's pool */
 	} plan;

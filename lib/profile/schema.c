@@ -100,6 +100,8 @@ static const cyaml_schema_field_t flush_fields[] = {NUMBER("bytes", struct pst_r
 	NUMBER("age", struct pst_raw_flush, age), CYAML_FIELD_END};
 static const cyaml_schema_field_t sessions_fields[] = {NUMBER("max", struct pst_raw_sessions, max),
 	NUMBER("gaps", struct pst_raw_sessions, gaps), CYAML_FIELD_END};
+static const cyaml_schema_field_t sources_fields[] = {
+	NUMBER("max", struct pst_raw_sources, max), CYAML_FIELD_END};
 static const cyaml_schema_field_t kernel_path_fields[] = {
 	NUMBER("receive-buffer", struct pst_raw_kernel_path, receive_buffer), CYAML_FIELD_END};
 static const cyaml_schema_field_t quarantine_fields[] = {
@@ -135,6 +137,7 @@ static const cyaml_schema_field_t profile_fields[] = {
 	SECTION("batch", CYAML_FLAG_OPTIONAL, batch, batch_fields),
 	SECTION("flush", CYAML_FLAG_OPTIONAL, flush, flush_fields),
 	SECTION("sessions", CYAML_FLAG_OPTIONAL, sessions, sessions_fields),
+	SECTION("sources", CYAML_FLAG_OPTIONAL, sources, sources_fields),
 	SECTION("kernel-path", CYAML_FLAG_OPTIONAL, kernel_path, kernel_path_fields),
 	SECTION("quarantine", CYAML_FLAG_OPTIONAL, quarantine, quarantine_fields),
 	SECTION("telemetry", CYAML_FLAG_OPTIONAL, telemetry, telemetry_fields),

@@ -74,6 +74,10 @@ struct pst_raw_sessions {
 	char *max, *gaps;
 };
 
+struct pst_raw_sources {
+	char *max;
+};
+
 struct pst_raw_kernel_path {
 	char *receive_buffer;
 };
@@ -107,6 +111,7 @@ struct pst_raw_profile {
 	struct pst_raw_batch batch;
 	struct pst_raw_flush flush;
 	struct pst_raw_sessions sessions;
+	struct pst_raw_sources sources;
 	struct pst_raw_kernel_path kernel_path;
 	struct pst_raw_quarantine quarantine;
 	struct pst_raw_telemetry telemetry;

@@ -36,6 +36,7 @@ Test(profile, defaults)
 	cr_expect_eq(p->flush_age_ns, 5 * MS);
 	cr_expect_eq(p->session_cnt_max, 1024);
 	cr_expect_eq(p->session_gap_cnt_max, 64);
+	cr_expect_eq(p->source_cnt_max, 1024);
 	cr_expect_eq(p->kernel_rcvbuf_bytes, 16 * MIB);
 	cr_expect_eq(p->quarantine_rate, 1000);
 	cr_expect_eq(p->quarantine_bytes_max, 4096);
@@ -93,6 +94,7 @@ Test(profile, what_is_given_is_taken)
 		"batch: {bytes: 64K, records: 2k, age: 1s, buffers: 100, lz4-acceleration: 0}\n"
 		"flush: {bytes: 1M, age: 20ms}\n"
 		"sessions: {max: 10, gaps: 3}\n"
+		"sources: {max: 99}\n"
 		"kernel-path: {receive-buffer: 32M}\n"
 		"quarantine: {rate: 0, bytes: 64, retain-bytes: 8M, retain-age: 1h}\n"
 		"telemetry: {prefix: other_1}\n"
@@ -108,6 +110,7 @@ Test(profile, what_is_given_is_taken)
 	cr_expect_eq(p->flush_age_ns, 20 * MS);
 	cr_expect_eq(p->session_cnt_max, 10);
 	cr_expect_eq(p->session_gap_cnt_max, 3);
+	cr_expect_eq(p->source_cnt_max, 99);
 	cr_expect_eq(p->kernel_rcvbuf_bytes, 32 * MIB);
 	cr_expect_eq(p->quarantine_rate, 0);
 	cr_expect_eq(p->quarantine_bytes_max, 64);
@@ -218,8 +221,9 @@ Test(profile, memory_plan_adds_up)
 	cr_expect_geq(p->plan.mbufs, 32 * MIB);
 	cr_expect_eq(p->plan.batches, 64 * MIB);
 	cr_expect_gt(p->plan.sessions, 1024 * 64 * 16);
-	cr_expect_eq(p->plan.total,
-		p->plan.mbufs + p->plan.batches + p->plan.sessions + p->plan.handoff + p->plan.eal);
+	cr_expect_gt(p->plan.sources, 1024 * 128);
+	cr_expect_eq(p->plan.total, p->plan.mbufs + p->plan.batches + p->plan.sessions +
+					    p->plan.sources + p->plan.handoff + p->plan.eal);
 	cr_expect_geq(p->memory_bytes, p->plan.total);
 	cr_expect_lt(p->memory_bytes, p->plan.total + 64 * MIB);
 	cr_expect_leq(p->memory_bytes, 256 * MIB, "the defaults fit a small machine");

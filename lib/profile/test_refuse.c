@@ -62,6 +62,7 @@ Test(refuse, numbers_out_of_range)
 		{"flush.bytes", "flush: {bytes: %s}", "65535", "64K", "1G", "1073741825"},
 		{"flush.age", "flush: {age: %s}", "0", "100us", "10s", "10001ms"},
 		{"sessions.max", "sessions: {max: %s}", "0", "1", "1M", "1000001"},
+		{"sources.max", "sources: {max: %s}", "7", "8", "8192", "8193"},
 		{"sessions.gaps", "sessions: {gaps: %s}", "0", "1", "65536", "65537"},
 		{"kernel-path.receive-buffer", "kernel-path: {receive-buffer: %s}", "65535", "64K",
 			"512M", "513M"},

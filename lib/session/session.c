@@ -373,6 +373,12 @@ pst_session_heartbeat(
 		gap_open(s, next, now_ns);
 }
 
+uint64_t
+pst_session_gap_messages(const struct pst_session *session)
+{
+	return ((const struct session *)(const void *)session)->gap_messages;
+}
+
 uint32_t
 pst_session_cnt(const struct pst_session_table *table)
 {
@@ -400,6 +406,7 @@ pst_session_copy(const struct pst_session_table *table, uint32_t idx, struct pst
 		.joined_at = s->joined_at,
 		.next = s->hot.next,
 		.received = s->hot.received,
+		.bytes = s->hot.bytes,
 		.duplicate = s->duplicate,
 		.late = s->late,
 		.untracked = s->untracked,

@@ -44,6 +44,7 @@ struct pst_session_info {
 	uint64_t joined_at; /* sequence of the first packet seen */
 	uint64_t next;      /* expected next */
 	uint64_t received;  /* given to admit, whatever the verdict */
+	uint64_t bytes;     /* payload of its datagrams */
 	uint64_t duplicate, late, untracked;
 	uint64_t reopened;        /* made missing again */
 	uint64_t gap_messages;    /* ever found missing */
@@ -64,6 +65,7 @@ struct pst_session {
 	uint64_t next;
 	uint64_t received;
 	uint64_t last_seen_ns;
+	uint64_t bytes; /* the caller adds the payload of its datagrams */
 };
 
 /* Bytes that pst_session_table_init needs at mem (64-byte aligned). Both counts are at least 1 and
@@ -107,6 +109,9 @@ struct pst_session *pst_session_find(struct pst_session_table *table, uint16_t l
 /* Heartbeat or end of session: next is the sender's next expected; opens a gap up to it. */
 void pst_session_heartbeat(
 	struct pst_session *session, uint64_t next, bool end_of_session, uint64_t now_ns);
+
+/* Messages of the session that were ever found missing. */
+uint64_t pst_session_gap_messages(const struct pst_session *session);
 
 uint32_t pst_session_cnt(const struct pst_session_table *table);
 uint64_t pst_session_full_cnt(const struct pst_session_table *table); /* packets not tracked */

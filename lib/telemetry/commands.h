@@ -31,6 +31,7 @@ int pst_serve_latency(struct pst_request *request);
 int pst_serve_ports(struct pst_request *request);
 int pst_serve_xstats(struct pst_request *request);
 int pst_serve_sessions(struct pst_request *request);
+int pst_serve_sources(struct pst_request *request);
 int pst_serve_rules(struct pst_request *request);
 int pst_serve_reload(struct pst_request *request);
 

@@ -239,6 +239,33 @@ pst_pipeline_sessions(struct pst_pipeline *p, uint32_t first, struct pst_pipelin
 	return 0;
 }
 
+/* Sender i has 1000 - i events. */
+uint32_t
+pst_pipeline_sources(struct pst_pipeline *p, uint32_t first, struct pst_source_row *rows,
+	uint32_t cap, struct pst_sources_page *page)
+{
+	static uint64_t generation = 1;
+	uint32_t cnt = 0;
+
+	if (fake.source_steps > 0) {
+		fake.source_steps--;
+		generation++;
+	}
+	*page = (struct pst_sources_page){.generation = generation, .total = fake.source_cnt};
+	fill_words(&page->kept, sizeof(page->kept), count(5));
+	fill_words(&page->others, sizeof(page->others), count(7));
+	for (uint32_t i = first; i < fake.source_cnt && cnt < cap; i++) {
+		struct pst_source_row *row = &rows[cnt++];
+		memset(row, 0, sizeof(*row));
+		fill_words(&row->count, sizeof(row->count), count(1000 - i));
+		row->events_per_s = row->bytes_per_s = row->entered_ns = count(i);
+		row->last_seen_ns = count(i);
+		row->listener_idx = (uint16_t)(i % p->profile->listener_cnt);
+		memset(&row->addr, i == 1 ? 0 : 0x20 + (int)(i % 64), sizeof(row->addr));
+	}
+	return cnt;
+}
+
 void
 fake_rule_name(uint32_t idx, char name[FAKE_RULE_NAME])
 {

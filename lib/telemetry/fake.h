@@ -15,7 +15,9 @@ struct fake {
 	uint32_t session_cnt;
 	uint32_t session_range_cnt;
 	uint32_t sessions_begin; /* so many calls find one more session before all others */
-	uint32_t xstat_cnt;      /* of each port */
+	uint32_t source_cnt;
+	uint32_t source_steps; /* so many calls of pst_pipeline_sources see a new collection */
+	uint32_t xstat_cnt;    /* of each port */
 	int snapshot_rc;
 	uint32_t snapshot_cnt; /* taken; each adds one to every counter of the books */
 	bool snapshot_slow;    /* takes a while */

@@ -32,6 +32,7 @@ dict_plan(struct pst_dict top, const struct pst_profile *profile)
 	pst_dict_u64(memory, "mbufs", profile->plan.mbufs);
 	pst_dict_u64(memory, "batches", profile->plan.batches);
 	pst_dict_u64(memory, "sessions", profile->plan.sessions);
+	pst_dict_u64(memory, "sources", profile->plan.sources);
 	pst_dict_u64(memory, "handoff", profile->plan.handoff);
 	pst_dict_u64(memory, "total", profile->plan.total);
 }

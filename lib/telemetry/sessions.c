@@ -56,6 +56,7 @@ fill_session(struct pst_dict row, void *arg, uint32_t idx)
 	pst_dict_u64(row, "joined_at", info->joined_at);
 	pst_dict_u64(row, "expected", info->next);
 	pst_dict_u64(row, "received", info->received);
+	pst_dict_u64(row, "bytes", info->bytes);
 	pst_dict_u64(row, "duplicate", info->duplicate);
 	pst_dict_u64(row, "late", info->late);
 	pst_dict_u64(row, "untracked", info->untracked);

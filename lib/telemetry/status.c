@@ -153,6 +153,18 @@ add_sessions(struct pst_client *client, json_t *status, struct pst_diag *diag)
 	return json_object_set_new(status, "sessions", sessions);
 }
 
+/* Only the first page: the top senders, and what there is in all. */
+static int
+add_sources(struct pst_client *client, json_t *status, struct pst_diag *diag)
+{
+	json_t *page = pst_client_ask(client, "/penstock/sources,0", diag);
+	if (!page)
+		return -1;
+	json_object_del(page, "first");
+	json_object_del(page, "next");
+	return json_object_set_new(status, "sources", page);
+}
+
 static int
 add_rules(struct pst_client *client, json_t *status, struct pst_diag *diag)
 {
@@ -172,6 +184,7 @@ pst_client_status(struct pst_client *client, struct pst_diag *diag)
 			add_logs(client, status, diag) == 0 &&
 			add_ports(client, status, diag) == 0 &&
 			add_sessions(client, status, diag) == 0 &&
+			add_sources(client, status, diag) == 0 &&
 			add_rules(client, status, diag) == 0)
 			return status;
 		json_decref(status);

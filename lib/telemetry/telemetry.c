@@ -118,6 +118,8 @@ pst_serve_page(struct pst_request *request, uint32_t total, pst_row_fn fill, voi
 		"Drivers' extended statistics of all ports. Params: FIRST")                        \
 	X(sessions, "/penstock/sessions", 1,                                                       \
 		"MoldUDP64 sessions: expected next, gaps, copies. Params: FIRST")                  \
+	X(sources, "/penstock/sources", 1,                                                         \
+		"Senders by listener: events, bytes, rates, copies, gaps. Params: FIRST")          \
 	X(rules, "/penstock/rules", 1, "Rules in force with their counters. Params: FIRST")        \
 	X(reload, "/penstock/rules/reload", 0,                                                     \
 		"Loads the rules file anew; answers ok, generation, error. Takes no parameters")

@@ -71,6 +71,28 @@ Test(lists, a_session_that_is_text_is_shown_as_its_key)
 	cr_assert(json_is_true(json_object_get(json_array_get(items, 19), "session_escaped")));
 }
 
+Test(lists, a_thousand_senders_are_complete_and_in_order)
+{
+	fake.source_cnt = 1000;
+	fake.source_steps = 2; /* exchanged while they are read: begun anew */
+	fake_start(1, 3, 1);
+
+	json_t *list = fake_list("/penstock/sources");
+	json_t *items = json_object_get(list, "items");
+	cr_assert_eq(json_array_size(items), 1000);
+	cr_assert_eq(json_at(json_object_get(list, "kept"), "events"), 5);
+	cr_assert_eq(json_at(json_object_get(list, "others"), "gap_messages"), 7);
+	for (uint32_t i = 0; i < 1000; i++) {
+		json_t *source = json_array_get(items, i);
+		cr_assert_eq(json_at(source, "events"), 1000 - i);
+		cr_assert_eq(json_at(source, "events_per_s"), i);
+		cr_assert_eq(json_at(source, "listener"), i % 3);
+	}
+	cr_assert_str_eq(text_at(json_array_get(items, 0), "address"),
+		"2020:2020:2020:2020:2020:2020:2020:2020");
+	cr_assert_str_eq(text_at(json_array_get(items, 1), "address"), "", "unread");
+}
+
 static void
 assert_sum_of_cells(const json_t *ledger, uint32_t cell_cnt, json_int_t cell_sum)
 {
@@ -167,6 +189,7 @@ Test(lists, every_list_is_complete_at_its_widest)
 		{"/penstock/ports", PST_PORTS_MAX},
 		{"/penstock/xstats", 300 * PST_PORTS_MAX},
 		{"/penstock/sessions", 100},
+		{"/penstock/sources", 200},
 		{"/penstock/rules", 300},
 	};
 
@@ -174,6 +197,7 @@ Test(lists, every_list_is_complete_at_its_widest)
 	fake.rule_cnt = 300;
 	fake.session_cnt = 100;
 	fake.session_range_cnt = 1000;
+	fake.source_cnt = 200;
 	fake.xstat_cnt = 300;
 	struct pst_pipeline *pipeline = fake_start(63, 64, PST_STREAMS_MAX);
 	memset(&pipeline->rules_diag, 0xff, sizeof(pipeline->rules_diag));

@@ -34,6 +34,7 @@ Test(telemetry, the_whole_status_is_of_one_snapshot)
 	fake.rule_cnt = 3;
 	fake.session_cnt = 40;
 	fake.xstat_cnt = 2;
+	fake.source_cnt = 500;
 	fake_start(3, 2, 2);
 
 	struct pst_client *client = fake_client();
@@ -63,6 +64,10 @@ Test(telemetry, the_whole_status_is_of_one_snapshot)
 	cr_assert_not_null(json_object_get(json_object_get(status, "kernel_path"), "refused"));
 	cr_assert_eq(json_array_size(json_object_get(status, "rx")), 2);
 	cr_assert_eq(json_array_size(json_object_get(status, "writers")), 1);
+	json_t *sources = json_object_get(status, "sources");
+	cr_assert_eq(json_at(sources, "total"), 500);
+	cr_assert_geq(json_array_size(json_object_get(sources, "items")), 10, "the top of them");
+	cr_assert_lt(json_array_size(json_object_get(sources, "items")), 500);
 	/* 98 events at 2 ms, two at 2 s, each said at most 3 % too long. */
 	json_t *latency = json_object_get(status, "latency");
 	json_t *written = json_object_get(json_object_get(latency, "all"), "written");
@@ -368,7 +373,7 @@ Test(telemetry, every_command_has_a_help_text)
 	struct pst_diag diag;
 	static const char *const commands[] = {"info", "ledger", "listeners", "queues", "streams",
 		"partitions", "recovery", "rx", "writers", "latency", "ports", "xstats", "sessions",
-		"rules", "rules/reload"};
+		"sources", "rules", "rules/reload"};
 	for (unsigned i = 0; i < PST_ARRAY_CNT(commands); i++) {
 		char request[64];
 		snprintf(request, sizeof(request), "/help,/penstock/%s", commands[i]);

@@ -300,6 +300,194 @@ Test(pipeline, in_flight_is_what_is_not_at_home)
 	bench_close(&b);
 }
 
+/* ---- senders ---- */
+
+static uint64_t
+frames_of(const struct pst_cell *cell)
+{
+	return cell->verdict[PST_FRAME_CARRIED] + pst_cell_rejected(cell) + pst_cell_ignored(cell);
+}
+
+/* The sums of all tables are the books, listener by listener, to the unit. */
+static void
+assert_sources_are_the_books(void)
+{
+	static struct pst_source_entry copy[8192];
+	static struct pst_book book;
+	struct pst_book_shape shape = pst_book_shape(b.profile);
+	struct pst_source_count others[PST_LISTENERS_MAX + 1], sum[PST_LISTENERS_MAX + 1] = {0};
+	uint64_t left_cnt;
+
+	cr_assert_eq(pst_book_init(&book, &shape), 0);
+	pst_pipeline_final_books(&b.pipeline, &book);
+	for (uint16_t r = 0; r < b.profile->rx_lcore_cnt; r++) {
+		uint32_t cnt = pst_source_copy(b.pipeline.rx[r]->sources, copy, others, &left_cnt);
+		for (uint32_t i = 0; i < cnt; i++)
+			pst_source_count_add(&sum[copy[i].listener_idx], &copy[i].count);
+		for (uint16_t l = 0; l < shape.listener_cnt; l++)
+			pst_source_count_add(&sum[l], &others[l]);
+	}
+	for (uint16_t l = 0; l < shape.listener_cnt; l++) {
+		struct pst_cell cell = {0};
+		for (uint16_t q = 0; q < shape.queue_cnt; q++)
+			pst_cell_add(&cell, &book.cells[pst_book_cell_idx(&shape, q, l)]);
+		cr_assert_eq(sum[l].frames, frames_of(&cell), "listener %u", l);
+		cr_assert_eq(sum[l].rejected, pst_cell_rejected(&cell), "listener %u", l);
+		cr_assert_eq(sum[l].ignored, pst_cell_ignored(&cell), "listener %u", l);
+		cr_assert_eq(sum[l].events, cell.found, "listener %u", l);
+		cr_assert_eq(sum[l].duplicate, cell.duplicate, "listener %u", l);
+		cr_assert_eq(sum[l].bytes, cell.payload_bytes, "listener %u", l);
+	}
+	pst_book_fini(&book);
+}
+
+/* Collecting asks the lcores: they are turned meanwhile. */
+static void *
+collect(void *arg)
+{
+	int rc = pst_pipeline_collect_sources(&b.pipeline);
+	atomic_store((_Atomic bool *)arg, true);
+	return (void *)(intptr_t)rc;
+}
+
+static void
+collect_sources(void)
+{
+	_Atomic bool done = false;
+	pthread_t thread;
+	void *rc;
+
+	cr_assert_eq(pthread_create(&thread, NULL, collect, &done), 0);
+	while (!atomic_load(&done))
+		for (uint16_t r = 0; r < b.profile->rx_lcore_cnt; r++)
+			pst_rx_turn(b.pipeline.rx[r]);
+	cr_assert_eq(pthread_join(thread, &rc), 0);
+	cr_assert_null(rc);
+}
+
+/* Sends with another source address. */
+static void
+send_from(uint16_t rx_idx, uint32_t source, uint16_t port, const void *data, uint32_t data_len)
+{
+	uint32_t len = bench_frame(frame, port, data, data_len), sum = 0;
+
+	pst_store_be32(frame + 26, source);
+	pst_store_be16(frame + 24, 0);
+	for (unsigned i = 14; i < 34; i += 2)
+		sum += pst_load_be16(frame + i);
+	sum = (sum & 0xffff) + (sum >> 16);
+	pst_store_be16(frame + 24, (uint16_t) ~((sum & 0xffff) + (sum >> 16)));
+	bench_deliver(&b, rx_idx, 0, frame, len);
+}
+
+static const struct pst_source_row *
+source_row(const struct pst_source_row *rows, uint32_t cnt, uint16_t listener, const char *address)
+{
+	struct pst_addr addr;
+
+	cr_assert_eq(pst_addr_parse(address, &addr), 0);
+	for (uint32_t i = 0; i < cnt; i++)
+		if (rows[i].listener_idx == listener &&
+			memcmp(&rows[i].addr, &addr, sizeof(addr)) == 0)
+			return &rows[i];
+	cr_assert(0, "%s is not listed for listener %u", address, listener);
+	return NULL;
+}
+
+/* Every kind of frame from several senders on two queues, sessions with copies and gaps that one
+ * lcore hands to the other: each sender has what is its own, all of them together the books. */
+Test(pipeline, senders_are_counted_one_by_one)
+{
+	static struct pst_source_row rows[64];
+	static struct pst_sources_page page;
+
+	bench_open(&b, profile);
+	for (uint16_t r = 0; r < 2; r++) {
+		send_from(r, 0x0a000001, PLAIN, "one", 3);
+		send_from(r, 0x0a000007, PLAIN, "seven", 5);
+		send_from(r, 0x0a000007, LINES, "a\nb\n\nc", 6);
+		send_from(r, 0x0a000007, PLAIN, "", 0);
+		send_from(r, 0x0a000007, GUARDED, "no", 2);
+		send_from(r, 0x0a000008, 77, "nobody listens", 14);
+		send_from(r, 0x0a000008, FEED, "short", 5);
+		uint32_t len = bench_mold(payload, "S", 1, 5);
+		send_from(r, 0x0a000009, FEED, payload, len);
+		bench_settle(&b);
+		len = bench_mold(payload, "S", 11, 2);
+		send_from(r, 0x0a00000a, FEED, payload, len);
+		bench_settle(&b);
+		bench_deliver(&b, r, 0, (const uint8_t *)"junk", 4);
+	}
+	bench_settle(&b);
+	assert_sources_are_the_books();
+	collect_sources();
+	uint32_t cnt = pst_pipeline_sources(&b.pipeline, 0, rows, 64, &page);
+	cr_assert_eq(cnt, page.total);
+	cr_assert_eq(page.generation, 1);
+	const struct pst_source_row *row = source_row(rows, cnt, PLAIN - 1, "10.0.0.7");
+	cr_assert_eq(row->count.frames, 4, "of both queues");
+	cr_assert_eq(row->count.events, 2);
+	cr_assert_eq(row->count.bytes, 10);
+	cr_assert_eq(row->count.ignored, 2);
+	cr_assert_eq(source_row(rows, cnt, LINES - 1, "10.0.0.7")->count.events, 6);
+	cr_assert_eq(source_row(rows, cnt, GUARDED - 1, "10.0.0.7")->count.rejected, 2);
+	cr_assert_eq(source_row(rows, cnt, 4, "10.0.0.8")->count.ignored, 2, "for no listener");
+	cr_assert_eq(source_row(rows, cnt, FEED - 1, "10.0.0.8")->count.rejected, 2);
+	row = source_row(rows, cnt, FEED - 1, "10.0.0.9");
+	cr_assert_eq(row->count.events, 10);
+	cr_assert_eq(row->count.duplicate, 5);
+	cr_assert_eq(row->count.gap_messages, 0);
+	row = source_row(rows, cnt, FEED - 1, "10.0.0.10");
+	cr_assert_eq(row->count.gap_messages, 5, "6 to 10, seen once");
+	cr_assert_eq(row->count.duplicate, 2);
+	cr_assert_eq(source_row(rows, cnt, 4, "::")->count.rejected, 2, "unread");
+	for (uint32_t i = 1; i < cnt; i++)
+		cr_assert_leq(rows[i].count.events, rows[i - 1].count.events);
+	bench_close(&b);
+}
+
+/* More senders than are followed: what leaves is counted with the others, and nothing is lost. A
+ * rate is what came since the last collection. */
+Test(pipeline, a_flood_of_senders_costs_no_count)
+{
+	static struct pst_source_row rows[16];
+	static struct pst_sources_page page;
+	enum { FLOOD = 20000 };
+
+	bench_open(&b, profile);
+	for (uint32_t i = 0; i < FLOOD; i++) {
+		send_from(0, 0x14000000 + i, PLAIN, "x", 1);
+		if (i % 10 == 0)
+			send_from(0, 0x0a000001, LINES, "a\nb\nc", 5);
+		if (i % 100 == 0)
+			bench_settle(&b);
+	}
+	bench_settle(&b);
+	assert_sources_are_the_books();
+	collect_sources();
+	cr_assert_eq(pst_pipeline_sources(&b.pipeline, 0, rows, 16, &page), 16);
+	cr_assert_eq(rows[0].count.events, 3 * FLOOD / 10);
+	cr_assert_eq(rows[0].listener_idx, LINES - 1);
+	cr_assert_eq(rows[0].events_per_s, 0, "no interval yet");
+	cr_assert_eq(page.total + page.left_cnt, FLOOD + 1);
+	cr_assert_eq(page.kept.events + page.others.events, FLOOD + 3 * FLOOD / 10);
+	cr_assert_eq(page.others_of[PLAIN - 1].events, page.others.events);
+
+	for (uint32_t i = 0; i < 1000; i++)
+		send_from(0, 0x0a000001, LINES, "a\nb\nc", 5);
+	bench_settle(&b);
+	uint64_t before_ns = page.taken_ns;
+	collect_sources();
+	cr_assert_eq(pst_pipeline_sources(&b.pipeline, 0, rows, 16, &page), 16);
+	double seconds = (double)(page.taken_ns - before_ns) / 1e9;
+	cr_assert_float_eq((double)rows[0].events_per_s * seconds, 3000, 30);
+	cr_assert_float_eq((double)rows[0].bytes_per_s * seconds, 5000, 50);
+	cr_assert_eq(rows[1].events_per_s, 0);
+	bench_close(&b);
+}
+
+/* ---- latency ---- */
+
 static struct pst_latency *
 latency_of(enum pst_latency_stage stage)
 {
