@@ -271,6 +271,10 @@ pst_log_sync_done(struct pst_log *log, int64_t result)
 		pst_repair_synced(log, result);
 		return;
 	}
+	/* Another log's sync failed while this one was under way: that this one succeeded says no
+	 * more than a sync that is tried again. */
+	if (result >= 0 && atomic_load_explicit(&log->app->dir->failed, memory_order_relaxed))
+		result = -EIO;
 	if (result < 0) {
 		pst_log_sync_failed(log, (int)-result);
 		return;

@@ -2,6 +2,7 @@
  * on disk. */
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "segment/test_fault.h"
 #include "segment/test_fixture.h"
@@ -303,6 +304,35 @@ Test(order, a_failed_sync_ends_the_directory)
 	fix_rest(f);
 	cr_assert_eq(f->result->status[0], PST_APPEND_SYNC_FAILED);
 	cr_assert_eq(f->result->status[1], PST_APPEND_WRITE_FAILED);
+	fix_free(f);
+	fault_fini(&fault);
+}
+
+/* The kernel tells of lost data once, and only the file that asks first. */
+Test(order, a_sync_beside_a_failed_one_counts_for_nothing)
+{
+	struct fix *f = fix_new(false);
+	struct pst_log_config config = fix_log_config(), other = fix_log_config();
+	struct pst_diag diag;
+	struct pst_recovery recovery;
+	struct fault fault;
+	other.partition = 1;
+	fault_init(&fault);
+	fix_open_on(f, &fault.disk, &config);
+	int other_idx = pst_appender_add(f->app, &other, &recovery, &diag);
+	fault.calls = FAULT_QUEUE_SYNC;
+	fault.seen_cnt = 0;
+	fault.at = 2; /* while the first one is under way */
+	fault.error = -EIO;
+	append(f, 1, 3000);
+	f->log_idx = other_idx;
+	append(f, 1, 3000);
+	while (fault.failed_cnt == 0)
+		polls(f, 1);
+	usleep(100000); /* both have ended: the failed one is reaped first */
+	fix_rest(f);
+	cr_assert_eq(f->result->status[0], PST_APPEND_SYNC_FAILED);
+	cr_assert_eq(f->result->status[1], PST_APPEND_SYNC_FAILED);
 	fix_free(f);
 	fault_fini(&fault);
 }
