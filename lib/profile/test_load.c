@@ -266,9 +266,11 @@ Test(profile, plan_for_people)
 		"  three: lines -> stream a, default drop, at [::1]:9; only from 10.0.0.0/8 ::/0\n",
 		"  two: datagram -> stream b, default keep, at 0.0.0.0:8125 [::]:8125; from "
 		"anyone\n",
-		"  a: segments of 1G, rolled after 1d, sealed; kept: bytes no limit, age 7d; headers seq; "
+		"  a: segments of 1G, rolled after 1d, sealed; kept: bytes no limit, age 7d; "
+		"headers seq; "
 		"a drive fails: halt\n",
-		"  penstock.quarantine: segments of 64M, rolled after 1d, sealed; kept: bytes 1G, age 7d; "
+		"  penstock.quarantine: segments of 64M, rolled after 1d, sealed; kept: bytes 1G, "
+		"age 7d; "
 		"headers seq ts_ns rules; a drive fails: continue\n",
 		"batches: closed at 1M, 65536 records or 5ms; LZ4 acceleration 1\n",
 		"flush: fdatasync after 8M or 5ms\n",

@@ -18,8 +18,7 @@ pst_appender_memory_bytes(uint32_t piece_cnt, uint32_t log_cnt)
 		       (PST_PIECE_BYTES + PST_BLOCK_BYTES + sizeof(struct pst_piece)) +
 	       (uint64_t)PST_PENDING_CNT * sizeof(struct pst_pending) +
 	       (uint64_t)log_cnt *
-		       (sizeof(struct pst_log) + 2 * PST_BLOCK_BYTES +
-			       2 * PST_SEAL_FILE_BYTES_MAX);
+		       (sizeof(struct pst_log) + 2 * PST_BLOCK_BYTES + 2 * PST_SEAL_FILE_BYTES_MAX);
 }
 
 static int

@@ -69,7 +69,7 @@ struct pst_pending {
 	const struct pst_log_segment *segment; /* NULL: refused, nothing was copied */
 	uint64_t pos, end;                     /* in it */
 	int64_t base_offset, last_offset, max_ts_ms;
-	uint64_t written_ns; /* when its write was seen complete; 0: not yet */
+	uint64_t written_ns;  /* when its write was seen complete; 0: not yet */
 	struct pst_link link; /* of the chain, behind it */
 	enum pst_append_status status;
 };
@@ -152,7 +152,7 @@ struct pst_log {
 	bool sealing;
 	struct pst_link link;
 	struct pst_seal seal;
-	int seal_file; /* of old, from its completion to the end of the roll; -1: none */
+	int seal_file;    /* of old, from its completion to the end of the roll; -1: none */
 	bool seal_broken; /* its sync failed */
 	struct pst_durable durable;
 	struct pst_pending_list pending;
