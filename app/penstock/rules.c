@@ -63,7 +63,7 @@ load_with_profile(struct loaded *l, struct pst_diag *diag)
 		.listener_default_drop = listener_default_drop,
 		.listener_cnt = p->listener_cnt,
 		.stream_names = stream_names,
-		.stream_cnt = p->quarantine_stream_idx,
+		.stream_cnt = p->declared_stream_cnt,
 		.cache_dir = p->rules_cache,
 		.compile_cpu_s_max = p->rules_compile_cpu_s_max,
 		.compile_bytes_max = p->rules_compile_bytes_max};

@@ -81,14 +81,14 @@ load_rules(struct daemon *d, struct pst_rules **rules, struct pst_diag *diag)
 		listeners[i] = profile->listeners[i].name;
 		default_drop[i] = profile->listeners[i].default_drop;
 	}
-	for (uint16_t i = 0; i < profile->quarantine_stream_idx; i++)
+	for (uint16_t i = 0; i < profile->declared_stream_cnt; i++)
 		streams[i] = profile->streams[i].name;
 	d->pipeline.rules_env = (struct pst_rules_env){
 		.listener_names = listeners,
 		.listener_default_drop = default_drop,
 		.listener_cnt = profile->listener_cnt,
 		.stream_names = streams,
-		.stream_cnt = profile->quarantine_stream_idx,
+		.stream_cnt = profile->declared_stream_cnt,
 		.cache_dir = profile->rules_cache,
 		.compile_cpu_s_max = profile->rules_compile_cpu_s_max,
 		.compile_bytes_max = profile->rules_compile_bytes_max,
@@ -252,6 +252,7 @@ follow_clock(struct daemon *d)
 		return;
 	d->pipeline.clock_step_ns_last = step_ns;
 	d->pipeline.clock_step_cnt++;
+	pst_recorder_clock(d->pipeline.recorder, step_ns);
 	pst_warning("the wall clock stepped by %+.3f ms; times in the log never go back",
 		(double)step_ns / 1e6);
 }
@@ -284,6 +285,7 @@ run(struct daemon *d, const sigset_t *signals)
 			pst_notice("SIGUSR1: the time is confirmed, retention by age goes on");
 		}
 		follow_clock(d);
+		pst_recorder_turn(d->pipeline.recorder);
 		if (turn % CHECKPOINT_TICKS == 0)
 			pst_pipeline_collect_sources(&d->pipeline);
 		checkpoint(d, turn % CHECKPOINT_TICKS == 0);

@@ -18,7 +18,6 @@ log_config(const struct pst_profile_stream *stream, uint32_t partition)
 		.segment_age_max_ns = stream->segment_age_max_ns,
 		.retain_bytes = stream->retain_bytes,
 		.retain_age_ns = stream->retain_age_ns,
-		.sealed = stream->sealed,
 	};
 }
 
@@ -197,7 +196,7 @@ adopt_orphan(void *arg, const char *topic, uint32_t partition)
 	for (uint16_t s = 0; s < profile->stream_cnt; s++) {
 		if (strcmp(profile->streams[s].name, topic) != 0)
 			continue;
-		for (uint16_t q = 0; q < profile->queue_cnt; q++)
+		for (uint16_t q = 0; q < pst_profile_partition_cnt(profile, s); q++)
 			if (search->storage->place[s][q].partition == partition)
 				return 0;
 		place.writer_idx = writer_of(profile, place.drive_idx, 0);
@@ -272,9 +271,11 @@ static int
 plan_logs(const struct pst_profile *profile, struct pst_storage *storage, struct pst_diag *diag)
 {
 	for (uint16_t s = 0; s < profile->stream_cnt; s++) {
-		for (uint16_t q = 0; q < profile->queue_cnt; q++) {
+		for (uint16_t q = 0; q < pst_profile_partition_cnt(profile, s); q++) {
 			struct pst_log_place *place = &storage->place[s][q];
-			choose_place(profile, s, q, (uint32_t)storage->partition[q], place);
+			bool is_ledger = s == profile->ledger_stream_idx;
+			choose_place(profile, s, q, is_ledger ? 0 : (uint32_t)storage->partition[q],
+				place);
 			if (plan_log(storage, &profile->streams[s], place, diag) != 0)
 				return -1;
 		}
@@ -289,12 +290,15 @@ note_logs(const struct pst_profile *profile, struct pst_storage *storage)
 	const struct pst_log_add *log = storage->logs;
 
 	for (uint16_t s = 0; s < profile->stream_cnt; s++) {
-		for (uint16_t q = 0; q < profile->queue_cnt; q++, log++) {
+		for (uint16_t q = 0; q < pst_profile_partition_cnt(profile, s); q++, log++) {
 			struct pst_log_place *place = &storage->place[s][q];
+			bool is_ledger = s == profile->ledger_stream_idx;
+			uint64_t *newest = is_ledger ? &storage->ledger_newest_ns
+						     : &storage->newest_ns[q];
 			place->log_idx = log->log_idx;
-			storage->newest_ns[q] = pst_max_u64(storage->newest_ns[q],
-				newest_ns(profile->data_dirs[place->drive_idx],
-					profile->streams[s].name, place->partition));
+			*newest = pst_max_u64(
+				*newest, newest_ns(profile->data_dirs[place->drive_idx],
+						 profile->streams[s].name, place->partition));
 		}
 	}
 }

@@ -9,6 +9,8 @@
  *   home/W/R       writer W    rx R        the same, empty
  *   hand/A/B       rx A        rx B        datagrams of sessions that B owns
  *   back/B/A       rx B        rx A        the same, empty
+ *   full/N/W       control     writer W    batches of the ledger's records (N: rx lcores)
+ *   home/W/N       writer W    control     the same, empty
  */
 #include <assert.h>
 #include <rte_eal.h>
@@ -83,11 +85,12 @@ build_open(struct pst_rx *rx, struct pst_rx_queue *queue, const struct pst_stora
 		.lz4_acceleration = profile->lz4_acceleration,
 	};
 
-	queue->open = take(profile->stream_cnt * sizeof(*queue->open));
+	queue->open = take(profile->queue_stream_cnt * sizeof(*queue->open));
 	if (!queue->open)
 		return -1;
-	for (uint16_t s = 0; s < profile->stream_cnt; s++) {
+	for (uint16_t s = 0; s < profile->queue_stream_cnt; s++) {
 		queue->open[s].place = storage->place[s][queue->queue_idx];
+		queue->open[s].queue_idx = queue->queue_idx;
 		if (pst_batch_encoder_create(&limits, &queue->open[s].encoder) != 0)
 			return -1;
 	}
@@ -242,7 +245,8 @@ build_writer(struct pst_pipeline *p, uint16_t writer_idx, const struct pst_stora
 	p->writers[writer_idx] = w;
 	w->profile = p->profile;
 	w->writer_idx = writer_idx;
-	w->rx_cnt = p->profile->rx_lcore_cnt;
+	w->rx_cnt = (uint16_t)(p->profile->rx_lcore_cnt + 1);
+	w->rules_marks = p->rules_marks;
 	w->drive_cnt = p->profile->data_dir_cnt;
 	memcpy(w->appenders, storage->appenders[writer_idx], sizeof(w->appenders));
 	w->idle.mode = p->profile->idle;
@@ -284,6 +288,52 @@ wire_sessions(struct pst_rx *rx, struct pst_pipeline *p)
 	return 0;
 }
 
+/* ---- the ledger's recorder ---- */
+
+static int
+build_recorder_batches(struct pst_pipeline *p, struct pst_recorder_config *config)
+{
+	config->batch_cnt = PST_PLAN_LEDGER_BATCHES;
+	config->batches = take(config->batch_cnt * sizeof(*config->batches));
+	if (!config->batches)
+		return -1;
+	for (uint32_t b = 0; b < config->batch_cnt; b++) {
+		struct pst_batch_buf *buf = &config->batches[b];
+		buf->wire = rte_malloc("penstock", PST_BATCH_WIRE_BYTES_MAX, PST_CACHE_LINE);
+		if (!buf->wire)
+			return -1;
+		buf->rx_idx = p->profile->rx_lcore_cnt;
+	}
+	return 0;
+}
+
+static int
+wire_recorder(struct pst_pipeline *p, struct pst_recorder_config *config)
+{
+	uint16_t source = p->profile->rx_lcore_cnt;
+
+	for (uint16_t w = 0; w < p->profile->writer_cnt; w++) {
+		config->full[w] = ring("full", source, w, config->batch_cnt);
+		config->home[w] = ring("home", w, source, config->batch_cnt);
+		if (!config->full[w] || !config->home[w])
+			return -1;
+		p->writers[w]->full[source] = config->full[w];
+		p->writers[w]->home[source] = config->home[w];
+	}
+	return 0;
+}
+
+static int
+build_recorder(struct pst_pipeline *p, const struct pst_storage *storage, struct pst_diag *diag)
+{
+	struct pst_recorder_config config = {.newest_ns = storage->ledger_newest_ns};
+
+	if (build_recorder_batches(p, &config) != 0 || wire_recorder(p, &config) != 0 ||
+		pst_recorder_create(p, &config, &p->recorder) != 0)
+		return no_memory(diag, "the ledger's records");
+	return 0;
+}
+
 int
 pst_topology_build(struct pst_pipeline *p, const struct pst_storage *storage, struct pst_diag *diag)
 {
@@ -311,7 +361,7 @@ pst_topology_build(struct pst_pipeline *p, const struct pst_storage *storage, st
 	for (uint16_t r = 0; r < p->profile->rx_lcore_cnt; r++)
 		if (wire_writers(p->rx[r], p) != 0 || wire_sessions(p->rx[r], p) != 0)
 			return no_memory(diag, "rings");
-	return 0;
+	return build_recorder(p, storage, diag);
 }
 
 int
@@ -343,7 +393,7 @@ pst_topology_destroy(struct pst_pipeline *p)
 			continue;
 		for (uint16_t q = 0; rx->queues && q < rx->queue_cnt; q++)
 			for (uint16_t s = 0; !rx->queues[q].is_kernel_path && rx->queues[q].open &&
-					     s < p->profile->stream_cnt;
+					     s < p->profile->queue_stream_cnt;
 				s++)
 				pst_batch_encoder_destroy(rx->queues[q].open[s].encoder);
 		pst_rules_scratch_destroy(rx->rules.scratch);
@@ -353,6 +403,8 @@ pst_topology_destroy(struct pst_pipeline *p)
 	for (uint16_t w = 0; w < p->profile->writer_cnt; w++)
 		if (p->writers[w])
 			pst_book_fini(&p->writers[w]->book);
+	pst_recorder_destroy(p->recorder);
+	p->recorder = NULL;
 	pst_rules_free(p->rules);
 	pst_book_fini(&p->copy);
 	free(p->page);

@@ -12,6 +12,7 @@ struct pst_storage {
 	struct pst_appender *appenders[PST_WRITERS_MAX][PST_DRIVES_MAX];
 	uint64_t newest_ns[PST_QUEUES_MAX]; /* of each queue's partitions: time never goes back */
 	int partition[PST_QUEUES_MAX];      /* of each queue */
+	uint64_t ledger_newest_ns;          /* of the ledger stream's one partition */
 	struct pst_log_place place[PST_STREAMS_MAX][PST_QUEUES_MAX]; /* [stream][queue] */
 	/* All partitions, also those without a queue, and what recovery found in them. */
 	struct pst_log_add *logs;

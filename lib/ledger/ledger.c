@@ -81,6 +81,14 @@ pst_book_add(struct pst_book *sum, const struct pst_book *part)
 	add_words(sum->streams, part->streams, sum->shape.stream_cnt * sizeof(*sum->streams));
 }
 
+void
+pst_book_copy(struct pst_book *to, const struct pst_book *from)
+{
+	PST_ASSERT(memcmp(&to->shape, &from->shape, sizeof(to->shape)) == 0);
+	memcpy(to->cells, from->cells, pst_book_cell_cnt(&from->shape) * sizeof(*from->cells));
+	memcpy(to->streams, from->streams, from->shape.stream_cnt * sizeof(*from->streams));
+}
+
 static uint64_t
 sum_class(const struct pst_cell *cell, enum pst_frame_class class)
 {

@@ -110,6 +110,9 @@ void pst_book_fini(struct pst_book *book);
 void pst_book_clear(struct pst_book *book);
 void pst_book_add(struct pst_book *sum, const struct pst_book *part);
 
+/* Makes one the copy of another of the same shape. */
+void pst_book_copy(struct pst_book *to, const struct pst_book *from);
+
 /* Adds one cell to another. */
 void pst_cell_add(struct pst_cell *sum, const struct pst_cell *part);
 

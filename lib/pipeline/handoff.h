@@ -34,6 +34,13 @@ struct pst_log_place {
 	uint32_t partition; /* its number */
 };
 
+/* The newest generation of rules of which a partition has durable events, and the offset of the
+ * first of them. Written by its writer, read by the control thread. */
+struct pst_rules_mark {
+	_Atomic uint32_t generation; /* 0: none */
+	_Atomic int64_t offset;
+};
+
 /* Records of one kind for one cell in a batch. */
 struct pst_account {
 	uint32_t cell_idx;
@@ -64,9 +71,11 @@ struct pst_batch_buf {
 	uint32_t wire_bytes;
 	uint16_t stream_idx;
 	struct pst_log_place place;
-	uint16_t rx_idx; /* whose it is */
+	uint16_t rx_idx;           /* whose it is: an rx lcore's, or (one more) the recorder's */
+	uint16_t queue_idx;        /* of its partition */
+	uint32_t rules_generation; /* its events were judged by; 0: by none */
 	uint64_t sealed_tsc;
-	uint32_t arrival_cnt; /* at least 1 */
+	uint32_t arrival_cnt; /* 0 for the recorder's alone */
 	uint32_t account_cnt;
 	uint32_t record_cnt;
 	struct pst_account accounts[PST_BATCH_ACCOUNTS_MAX];

@@ -7,7 +7,8 @@
 
 #include "base/clock.h"
 
-#define STOP_POLL_NS 500000
+#define STOP_POLL_NS    500000
+#define RECORD_LIMIT_NS UINT64_C(3000000000) /* for the ledger's last records */
 
 int
 pst_snapshot_init(struct pst_snapshot *snapshot, const struct pst_pipeline *pipeline)
@@ -31,13 +32,6 @@ pst_snapshot_fini(struct pst_snapshot *snapshot)
 	snapshot->latency = NULL;
 }
 
-static void
-copy_book(struct pst_book *to, const struct pst_book *from)
-{
-	memcpy(to->cells, from->cells, pst_book_cell_cnt(&from->shape) * sizeof(*from->cells));
-	memcpy(to->streams, from->streams, from->shape.stream_cnt * sizeof(*from->streams));
-}
-
 /* ---- what lcores do between two bursts ---- */
 
 static void
@@ -46,7 +40,7 @@ rx_copy(void *self, void *arg)
 	struct pst_rx *rx = self;
 	struct pst_book *copy = arg;
 	pst_rx_take_home(rx);
-	copy_book(copy, &rx->book);
+	pst_book_copy(copy, &rx->book);
 	pst_rx_count_away(rx, copy);
 }
 
@@ -55,7 +49,7 @@ writer_copy(void *self, void *arg)
 {
 	struct pst_writer *w = self;
 	struct pst_pipeline *p = arg;
-	copy_book(&p->copy, &w->book);
+	pst_book_copy(&p->copy, &w->book);
 	memcpy(p->latency_copy, w->latency, sizeof(w->latency));
 }
 
@@ -83,6 +77,8 @@ rx_swap_rules(void *self, void *arg)
 {
 	struct pst_rx *rx = self;
 	struct pst_rx_rules *next = arg, old = rx->rules;
+	/* A batch is of one generation: its offset is where the next one begins. */
+	pst_rx_seal_aged(rx, true);
 	rx->rules = *next;
 	*next = old;
 }
@@ -141,6 +137,8 @@ pst_pipeline_snapshot(struct pst_pipeline *p, struct pst_snapshot *out)
 
 	pthread_mutex_lock(&p->mutex);
 	pst_book_clear(&out->book);
+	if (p->recorder)
+		pst_recorder_count(p->recorder, &out->book);
 	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt && rc == 0; i++) {
 		rc = pst_mailbox_call(&p->rx[i]->mailbox, rx_copy, &p->copy);
 		if (rc == 0)
@@ -254,6 +252,8 @@ void
 pst_pipeline_final_books(const struct pst_pipeline *p, struct pst_book *out)
 {
 	pst_book_clear(out);
+	if (p->recorder)
+		pst_recorder_count(p->recorder, out);
 	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt; i++) {
 		pst_book_add(out, &p->rx[i]->book);
 		pst_rx_count_away(p->rx[i], out);
@@ -315,11 +315,12 @@ scratches_destroy(struct pst_pipeline *p)
 }
 
 static int
-scratches_create(struct pst_pipeline *p, const struct pst_rules *rules)
+scratches_create(struct pst_pipeline *p, const struct pst_rules *rules, uint32_t generation)
 {
 	memset(p->next_rules, 0, sizeof(p->next_rules));
 	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt; i++) {
 		p->next_rules[i].rules = rules;
+		p->next_rules[i].generation = generation;
 		p->next_rules[i].scratch = pst_rules_scratch_create(rules);
 		if (!p->next_rules[i].scratch) {
 			scratches_destroy(p);
@@ -332,7 +333,7 @@ scratches_create(struct pst_pipeline *p, const struct pst_rules *rules)
 int
 pst_pipeline_set_rules(struct pst_pipeline *p, struct pst_rules *rules)
 {
-	if (scratches_create(p, rules) != 0)
+	if (scratches_create(p, rules, 1) != 0)
 		return -ENOMEM;
 	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt; i++)
 		p->rx[i]->rules = p->next_rules[i];
@@ -345,7 +346,7 @@ pst_pipeline_set_rules(struct pst_pipeline *p, struct pst_rules *rules)
 static int
 take_up(struct pst_pipeline *p, struct pst_rules *rules, struct pst_diag *diag)
 {
-	if (scratches_create(p, rules) != 0)
+	if (scratches_create(p, rules, p->rules_generation + 1) != 0)
 		return pst_diag_set(
 			diag, p->profile->rules_file, 0, NULL, NULL, "no memory for scratch space");
 	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt; i++) {
@@ -410,6 +411,8 @@ pst_pipeline_stop(struct pst_pipeline *p, uint64_t limit_ns)
 	uint64_t end_tsc = pst_clock_tsc() + pst_clock_ticks(limit_ns);
 	bool in_time = true;
 
+	bool told = true;
+
 	pst_ports_steer_off(p->ports);
 	for (enum pst_phase phase = PST_PHASE_DRAIN_PORTS; phase <= PST_PHASE_END; phase++) {
 		if (phase == PST_PHASE_DRAIN_KERNEL && p->ksock)
@@ -424,6 +427,9 @@ pst_pipeline_stop(struct pst_pipeline *p, uint64_t limit_ns)
 			}
 			nanosleep(&(struct timespec){.tv_nsec = STOP_POLL_NS}, NULL);
 		}
+		/* All is settled, and the writers go on until the end. */
+		if (phase == PST_PHASE_SYNC && in_time && p->recorder)
+			told = pst_recorder_finish(p->recorder, RECORD_LIMIT_NS);
 	}
-	return in_time;
+	return in_time && told;
 }

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "pipeline/recorder.h"
 #include "pipeline/rx.h"
 #include "pipeline/sources.h"
 #include "pipeline/writer.h"
@@ -55,6 +56,9 @@ struct pst_pipeline {
 	struct pst_latency latency_copy[PST_LATENCY_STAGE_CNT];
 	struct pst_pipeline_page *page;
 	struct pst_rx_rules next_rules[PST_RX_LCORES_MAX];
+	struct pst_recorder *recorder; /* NULL before it is built */
+	/* By the writer of each partition: from where on the rules hold. */
+	struct pst_rules_mark rules_marks[PST_STREAMS_MAX][PST_QUEUES_MAX];
 	struct pst_log_place place[PST_STREAMS_MAX][PST_QUEUES_MAX]; /* [stream][queue] */
 	struct pst_stream_logs stream_logs[PST_STREAMS_MAX];
 };
@@ -144,8 +148,8 @@ int pst_pipeline_reload_rules(struct pst_pipeline *pipeline, struct pst_diag *di
 int pst_pipeline_set_rules(struct pst_pipeline *pipeline, struct pst_rules *rules);
 
 /* Drains and stops: steering off, rings emptied, kernel sockets shut and emptied, batches sealed
- * and synced. Returns true if all of it was done within limit_ns; the lcores' loops end in any
- * case. */
+ * and synced, the ledger closed. Returns true if all of it was done within limit_ns; the lcores'
+ * loops end in any case. */
 bool pst_pipeline_stop(struct pst_pipeline *pipeline, uint64_t limit_ns);
 
 /* The books after all lcores have ended (pst_pipeline_stop and join): nobody else reads or writes

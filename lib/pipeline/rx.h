@@ -45,9 +45,11 @@ enum pst_phase {
 /* An open batch of one (stream, queue): the encoder exists always, the buffer while it is open. */
 struct pst_rx_open {
 	struct pst_batch_encoder *encoder;
-	struct pst_batch_buf *buf;  /* NULL: closed */
-	struct pst_log_place place; /* of its partition; replaced through the mailbox */
-	uint32_t last_account;      /* index of the account used last */
+	struct pst_batch_buf *buf; /* NULL: closed */
+	struct pst_log_place place;
+	uint16_t queue_idx;
+	/* of its partition */ /* of its partition; replaced through the mailbox */
+	uint32_t last_account; /* index of the account used last */
 };
 
 /* A queue that this lcore polls. */

@@ -149,6 +149,7 @@ housekeep(struct pst_rx *rx)
 	take_time(rx);
 	pst_rx_take_home(rx);
 	pst_rx_seal_aged(rx, false);
+	pst_session_flush_reports(rx->sessions);
 	pst_mailbox_serve(&rx->mailbox, rx);
 }
 

@@ -14,6 +14,8 @@ open_begin(struct pst_rx *rx, struct pst_rx_open *open, uint16_t stream_idx)
 	buf->place = open->place;
 	buf->arrival_cnt = 1;
 	buf->arrivals[0] = (struct pst_arrival){.tsc = rx->now_tsc};
+	buf->queue_idx = open->queue_idx;
+	buf->rules_generation = rx->rules.generation;
 	buf->account_cnt = 0;
 	buf->record_cnt = 0;
 	atomic_store_explicit(&buf->state, PST_BATCH_AWAY, memory_order_relaxed);
@@ -125,7 +127,7 @@ pst_rx_seal_aged(struct pst_rx *rx, bool all)
 	for (uint16_t q = 0; q < rx->queue_cnt; q++) {
 		if (rx->queues[q].is_kernel_path)
 			continue; /* shares the batches of another queue */
-		for (uint16_t s = 0; s < rx->profile->stream_cnt; s++) {
+		for (uint16_t s = 0; s < rx->profile->queue_stream_cnt; s++) {
 			struct pst_rx_open *open = &rx->queues[q].open[s];
 			if (open->buf && (all || rx->now_tsc - open->buf->arrivals[0].tsc >=
 							 rx->batch_age_max_tsc))

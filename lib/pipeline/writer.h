@@ -16,14 +16,16 @@ struct pst_writer {
 	/* const while running */
 	const struct pst_profile *profile;
 	uint16_t writer_idx;
-	uint16_t rx_cnt;
-	struct rte_ring *full[PST_RX_LCORES_MAX]; /* [rx]: we consume */
-	struct rte_ring *home[PST_RX_LCORES_MAX]; /* [rx]: we produce */
+	uint16_t rx_cnt; /* who gives batches: the rx lcores, and behind them the recorder */
+	struct rte_ring *full[PST_RX_LCORES_MAX + 1];         /* [rx]: we consume */
+	struct rte_ring *home[PST_RX_LCORES_MAX + 1];         /* [rx]: we produce */
+	struct pst_rules_mark (*rules_marks)[PST_QUEUES_MAX]; /* [stream]: of our partitions */
 	uint16_t drive_cnt;
 	struct pst_appender *appenders[PST_DRIVES_MAX]; /* [drive]; NULL: not one of its drives */
 
 	/* state */
-	struct pst_batch_buf *pending[PST_RX_LCORES_MAX]; /* taken from a ring, not yet appended */
+	struct pst_batch_buf
+		*pending[PST_RX_LCORES_MAX + 1]; /* taken from a ring, not yet appended */
 	struct pst_book book;
 	struct pst_idle_state idle;
 	uint64_t now_tsc;

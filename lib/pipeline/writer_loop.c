@@ -29,6 +29,20 @@ measure(struct pst_writer *w, const struct pst_batch_buf *buf, uint64_t written_
 	}
 }
 
+/* The first durable batch of new rules says where they begin to hold. */
+static void
+mark_rules(struct pst_writer *w, const struct pst_batch_buf *buf, int64_t base_offset)
+{
+	struct pst_rules_mark *mark = &w->rules_marks[buf->stream_idx][buf->queue_idx];
+
+	if (pst_likely(buf->rules_generation <=
+		       atomic_load_explicit(&mark->generation, memory_order_relaxed)))
+		return;
+	/* Pair with the acquires of the recorder. */
+	atomic_store_explicit(&mark->offset, base_offset, memory_order_release);
+	atomic_store_explicit(&mark->generation, buf->rules_generation, memory_order_release);
+}
+
 /* Books a batch by how it ended, and lets it go home. */
 static void
 settle(struct pst_writer *w, const struct pst_append_done *done, uint64_t now_ns)
@@ -55,6 +69,7 @@ settle(struct pst_writer *w, const struct pst_append_done *done, uint64_t now_ns
 	if (status == PST_APPEND_DURABLE) {
 		stream->stored += buf->record_cnt;
 		measure(w, buf, done->written_ns, now_ns);
+		mark_rules(w, buf, done->base_offset);
 	} else {
 		stream->shed[reason] += buf->record_cnt;
 	}

@@ -24,7 +24,7 @@ open_batches_max(const struct pst_profile *p)
 {
 	/* Queues are dealt in turn: the first lcore has the most. */
 	uint64_t queue_cnt = (p->queue_cnt + p->rx_lcore_cnt - 1u) / p->rx_lcore_cnt;
-	return queue_cnt * p->stream_cnt;
+	return queue_cnt * p->queue_stream_cnt;
 }
 
 static int
@@ -58,7 +58,7 @@ load_batch(struct pst_load *load)
 			"%llu buffers, but an rx lcore can have %llu batches open (%u streams, the "
 			"quarantine's included, on each of its queues) and needs some in flight",
 			(unsigned long long)buffer_cnt, (unsigned long long)open_batches_max(p),
-			p->stream_cnt);
+			p->queue_stream_cnt);
 	}
 	p->batch_bytes_max = (uint32_t)bytes_max;
 	p->batch_records_max = (uint32_t)record_max;

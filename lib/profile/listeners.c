@@ -17,7 +17,7 @@ find_stream(struct pst_load *load, uint32_t idx, const char *name, uint16_t *out
 	const struct pst_profile *p = load->profile;
 	char key[64], remedy[384];
 
-	for (uint16_t i = 0; i < p->quarantine_stream_idx; i++)
+	for (uint16_t i = 0; i < p->declared_stream_cnt; i++)
 		if (strcmp(p->streams[i].name, name) == 0) {
 			*out = i;
 			return 0;
@@ -25,7 +25,7 @@ find_stream(struct pst_load *load, uint32_t idx, const char *name, uint16_t *out
 	listener_key(key, idx, "stream");
 	size_t len = (size_t)snprintf(
 		remedy, sizeof(remedy), "declare it under streams, or use one that is there:");
-	for (uint16_t i = 0; i < p->quarantine_stream_idx && len < sizeof(remedy); i++)
+	for (uint16_t i = 0; i < p->declared_stream_cnt && len < sizeof(remedy); i++)
 		len += (size_t)snprintf(remedy + len, sizeof(remedy) - len, "%s %.64s",
 			i ? "," : "", p->streams[i].name);
 	return pst_load_fail(load, key, remedy, "there is no stream \"%.64s\"", name);

@@ -40,7 +40,9 @@ reckon(struct pst_profile *p)
 	p->plan.mbuf_cnt = MBUFS_PER_QUEUE + 2 * desc_cnt;
 	p->plan.mbufs = p->queue_cnt *
 			((uint64_t)p->plan.mbuf_cnt * PST_PLAN_MBUF_BYTES + POOL_BYTES);
-	p->plan.batches = (uint64_t)p->rx_lcore_cnt * p->batch_buffer_cnt * PST_PLAN_BATCH_BYTES;
+	p->plan.batches = ((uint64_t)p->rx_lcore_cnt * p->batch_buffer_cnt +
+				  PST_PLAN_LEDGER_BATCHES) *
+			  PST_PLAN_BATCH_BYTES;
 	p->plan.sessions = p->rx_lcore_cnt * session_table_bytes(p);
 	/* The listener none is one of them. */
 	p->plan.sources = p->rx_lcore_cnt * pst_align_up(pst_source_table_bytes(p->source_cnt_max,

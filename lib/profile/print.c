@@ -103,12 +103,11 @@ print_streams(FILE *out, const struct pst_profile *p)
 	for (uint16_t i = 0; i < p->stream_cnt; i++) {
 		const struct pst_profile_stream *stream = &p->streams[i];
 		fprintf(out,
-			"  %s: segments of %s, rolled after %s, %s; kept: bytes %s, age %s; "
-			"headers seq%s%s; a drive fails: %s\n",
+			"  %s: segments of %s, rolled after %s; kept: bytes %s, age %s; headers "
+			"seq%s%s; a drive fails: %s\n",
 			stream->name,
 			pst_number_text(a, PST_NUMBER_BYTES, stream->segment_bytes_max),
 			limit_text(b, PST_NUMBER_DURATION, stream->segment_age_max_ns),
-			stream->sealed ? "sealed" : "not sealed",
 			limit_text(c, PST_NUMBER_BYTES, stream->retain_bytes),
 			limit_text(d, PST_NUMBER_DURATION, stream->retain_age_ns),
 			stream->header_ts_ns ? " ts_ns" : "", stream->header_rules ? " rules" : "",
@@ -116,6 +115,8 @@ print_streams(FILE *out, const struct pst_profile *p)
 	}
 	fprintf(out, "  whole data directory%s: %s\n", p->data_dir_cnt > 1 ? ", each" : "",
 		limit_text(a, PST_NUMBER_BYTES, p->data_retain_bytes));
+	fprintf(out, "  ledger: a record every %s, partition 0 alone\n",
+		pst_number_text(a, PST_NUMBER_DURATION, p->ledger_interval_ns));
 	fprintf(out, "  quarantine: %u records a second and queue, %u bytes of each\n",
 		p->quarantine_rate, p->quarantine_bytes_max);
 }
@@ -153,8 +154,8 @@ print_memory(FILE *out, const struct pst_profile *p)
 	snprintf(text, sizeof(text), "packet buffers: %u queues x %u x %u bytes, and pools",
 		p->queue_cnt, p->plan.mbuf_cnt, PST_PLAN_MBUF_BYTES);
 	print_memory_line(out, text, p->plan.mbufs);
-	snprintf(text, sizeof(text), "batch buffers: %u rx lcores x %u", p->rx_lcore_cnt,
-		p->batch_buffer_cnt);
+	snprintf(text, sizeof(text), "batch buffers: %u rx lcores x %u, and %u of the ledger",
+		p->rx_lcore_cnt, p->batch_buffer_cnt, PST_PLAN_LEDGER_BATCHES);
 	print_memory_line(out, text, p->plan.batches);
 	snprintf(text, sizeof(text), "sessions: %u rx lcores x %u with %u gaps each",
 		p->rx_lcore_cnt, p->session_cnt_max, p->session_gap_cnt_max);

@@ -16,7 +16,7 @@
 
 #define PST_PORTS_MAX     16
 #define PST_LISTENERS_MAX 64
-#define PST_STREAMS_MAX   64 /* with the quarantine stream */
+#define PST_STREAMS_MAX   65 /* with the quarantine and the ledger */
 #define PST_RX_LCORES_MAX 32
 #define PST_WRITERS_MAX   16
 #define PST_DRIVES_MAX    16                    /* data directories */
@@ -24,13 +24,15 @@
 #define PST_ADDRESSES_MAX 64                    /* of one listener */
 #define PST_ALLOW_MAX     256                   /* prefixes of one listener */
 #define PST_NAME_MAX      200                   /* bytes of a stream name, Kafka's rule */
-#define PST_QUARANTINE    "penstock.quarantine" /* always the last stream */
+#define PST_QUARANTINE    "penstock.quarantine" /* always there */
+#define PST_LEDGER_STREAM "penstock.ledger"     /* always there; partition 0 alone */
 
 /* What the memory plan reckons with, in bytes; who takes it (lib/port, the daemon) asserts that. */
 #define PST_PLAN_MBUF_BYTES     4096      /* one packet buffer, headers and all */
 #define PST_PLAN_BATCH_BYTES    1048576   /* one batch buffer */
 #define PST_PLAN_FORWARDS_BYTES (6 << 20) /* an rx lcore's buffers for others' datagrams */
 #define PST_PLAN_APPENDER_BYTES UINT64_C(0x2200000) /* one appender: ordinary memory */
+#define PST_PLAN_LEDGER_BATCHES 4                   /* batch buffers of the ledger's own */
 
 enum pst_idle { PST_IDLE_ADAPTIVE, PST_IDLE_SPIN };
 
@@ -73,7 +75,6 @@ struct pst_profile_stream {
 	uint64_t segment_age_max_ns; /* roll of a non-empty segment; 0: never by age */
 	uint64_t retain_bytes;       /* per partition; 0: no limit */
 	uint64_t retain_age_ns;      /* 0: no limit */
-	bool sealed;                 /* hash chain over its segments */
 	bool header_ts_ns;           /* add header ts_ns to each record */
 	bool header_rules;           /* add header rules (matched ids) */
 };
@@ -110,9 +111,12 @@ struct pst_profile {
 	uint16_t queue_cnt;
 	struct pst_profile_listener *listeners;
 	uint16_t listener_cnt;
-	struct pst_profile_stream *streams; /* of the file, in order, then the quarantine stream */
+	struct pst_profile_stream *streams; /* of the file, in order, then the internal ones */
 	uint16_t stream_cnt;
-	uint16_t quarantine_stream_idx; /* derived: stream_cnt - 1 */
+	uint16_t declared_stream_cnt;   /* derived: those of the file, indices 0 .. */
+	uint16_t queue_stream_cnt;      /* derived: the first so many have a partition per queue */
+	uint16_t quarantine_stream_idx; /* derived: one of those */
+	uint16_t ledger_stream_idx;     /* derived: written by the control thread, partition 0 */
 
 	const char
 		*rules_file; /* NULL: no rules, every event takes its listener's default action */
@@ -139,6 +143,8 @@ struct pst_profile {
 	uint32_t quarantine_rate;      /* records a second and queue; 0: off */
 	uint32_t quarantine_bytes_max; /* raw bytes kept of one frame or event */
 
+	uint64_t ledger_interval_ns; /* of the ledger's records */
+
 	const char *telemetry_prefix; /* DPDK file prefix: <run>/dpdk/<prefix>/dpdk_telemetry.v2 */
 
 	const char *metrics_address;  /* of the HTTP endpoint, as written */
@@ -154,6 +160,13 @@ struct pst_profile {
 
 	struct pst_yaml_lines *lines; /* positions, for messages of later checks */
 };
+
+/* Partitions of a stream: one for each queue, but for the ledger's. */
+static inline uint16_t
+pst_profile_partition_cnt(const struct pst_profile *profile, uint16_t stream_idx)
+{
+	return stream_idx < profile->queue_stream_cnt ? profile->queue_cnt : 1;
+}
 
 /* Whether a writer lcore has an appender for a data directory: with no more writers than drives
  * each drive has one writer, else each writer has one drive. */

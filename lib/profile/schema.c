@@ -32,8 +32,6 @@ static const cyaml_strval_t quarantine_on_failure_names[] = {
 	{"halt", PST_ON_FAILURE_HALT + 1}, {"continue", PST_ON_FAILURE_CONTINUE + 1}};
 static const cyaml_strval_t header_names[] = {
 	{"ts-ns", PST_RAW_HEADER_TS_NS}, {"rules", PST_RAW_HEADER_RULES}};
-static const cyaml_strval_t seal_names[] = {
-	{"sha256", PST_RAW_SEAL_SHA256}, {"none", PST_RAW_SEAL_NONE}};
 
 static const cyaml_schema_field_t port_fields[] = {TEXT("name", WANT, struct pst_raw_port, name),
 	TEXT("interface", MAY, struct pst_raw_port, interface),
@@ -73,8 +71,6 @@ static const cyaml_schema_field_t stream_fields[] = {
 		on_failure_names, PST_ARRAY_CNT(on_failure_names)),
 	CYAML_FIELD_FLAGS("headers", CYAML_FLAG_OPTIONAL, struct pst_raw_stream, headers,
 		header_names, PST_ARRAY_CNT(header_names)),
-	CYAML_FIELD_ENUM("seal", CYAML_FLAG_OPTIONAL, struct pst_raw_stream, seal, seal_names,
-		PST_ARRAY_CNT(seal_names)),
 	CYAML_FIELD_END};
 static const cyaml_schema_value_t stream_schema = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct pst_raw_stream, stream_fields)};
@@ -116,6 +112,10 @@ static const cyaml_schema_field_t quarantine_fields[] = {
 	CYAML_FIELD_ENUM("on-failure", CYAML_FLAG_OPTIONAL, struct pst_raw_quarantine, on_failure,
 		quarantine_on_failure_names, PST_ARRAY_CNT(quarantine_on_failure_names)),
 	CYAML_FIELD_END};
+static const cyaml_schema_field_t ledger_fields[] = {
+	NUMBER("interval", struct pst_raw_ledger, interval),
+	NUMBER("retain-bytes", struct pst_raw_ledger, retain_bytes),
+	NUMBER("retain-age", struct pst_raw_ledger, retain_age), CYAML_FIELD_END};
 static const cyaml_schema_field_t telemetry_fields[] = {
 	TEXT("prefix", MAY, struct pst_raw_telemetry, prefix), CYAML_FIELD_END};
 
@@ -134,9 +134,9 @@ static const cyaml_schema_field_t profile_fields[] = {
 		&port_schema, 1, PST_PORTS_MAX),
 	CYAML_FIELD_SEQUENCE_COUNT("listeners", WANT, struct pst_raw_profile, listeners,
 		listener_cnt, &listener_schema, 1, PST_LISTENERS_MAX),
-	/* One less than the limit: the quarantine stream is added. */
+	/* Two less than the limit: the quarantine and the ledger are added. */
 	CYAML_FIELD_SEQUENCE_COUNT("streams", WANT, struct pst_raw_profile, streams, stream_cnt,
-		&stream_schema, 1, PST_STREAMS_MAX - 1),
+		&stream_schema, 1, PST_STREAMS_MAX - 2),
 	SECTION("rules", CYAML_FLAG_OPTIONAL, rules, rules_fields),
 	SECTION("batch", CYAML_FLAG_OPTIONAL, batch, batch_fields),
 	SECTION("flush", CYAML_FLAG_OPTIONAL, flush, flush_fields),
@@ -144,6 +144,7 @@ static const cyaml_schema_field_t profile_fields[] = {
 	SECTION("sources", CYAML_FLAG_OPTIONAL, sources, sources_fields),
 	SECTION("kernel-path", CYAML_FLAG_OPTIONAL, kernel_path, kernel_path_fields),
 	SECTION("quarantine", CYAML_FLAG_OPTIONAL, quarantine, quarantine_fields),
+	SECTION("ledger", CYAML_FLAG_OPTIONAL, ledger, ledger_fields),
 	SECTION("telemetry", CYAML_FLAG_OPTIONAL, telemetry, telemetry_fields),
 	SECTION("metrics", CYAML_FLAG_OPTIONAL, metrics, metrics_fields), CYAML_FIELD_END};
 

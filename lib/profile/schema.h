@@ -30,15 +30,12 @@ struct pst_raw_listener {
 
 #define PST_RAW_HEADER_TS_NS 1
 #define PST_RAW_HEADER_RULES 2
-#define PST_RAW_SEAL_SHA256  0 /* the default */
-#define PST_RAW_SEAL_NONE    1
 
 struct pst_raw_stream {
 	char *name;
 	char *segment_bytes, *segment_age, *retain_bytes, *retain_age;
 	int on_failure;   /* enum pst_on_failure */
 	uint32_t headers; /* PST_RAW_HEADER_... */
-	int seal;         /* PST_RAW_SEAL_... */
 };
 
 struct pst_raw_data {
@@ -90,6 +87,10 @@ struct pst_raw_quarantine {
 	int on_failure; /* 0: not given; else enum pst_on_failure + 1 */
 };
 
+struct pst_raw_ledger {
+	char *interval, *retain_bytes, *retain_age;
+};
+
 struct pst_raw_telemetry {
 	char *prefix;
 };
@@ -117,6 +118,7 @@ struct pst_raw_profile {
 	struct pst_raw_sources sources;
 	struct pst_raw_kernel_path kernel_path;
 	struct pst_raw_quarantine quarantine;
+	struct pst_raw_ledger ledger;
 	struct pst_raw_telemetry telemetry;
 	struct pst_raw_metrics metrics;
 };

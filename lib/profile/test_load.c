@@ -57,8 +57,16 @@ Test(profile, defaults_of_ports_streams_and_listeners)
 	cr_expect_eq(p->ports[0].rx_desc_cnt, 2048);
 	cr_expect_eq(p->ports[0].checksum, PST_CHECKSUM_LOCAL);
 	cr_expect_not(p->ports[0].promiscuous);
-	cr_assert_eq(p->stream_cnt, 3);
+	cr_assert_eq(p->stream_cnt, 4);
+	cr_expect_eq(p->declared_stream_cnt, 2);
+	cr_expect_eq(p->queue_stream_cnt, 3);
 	cr_expect_eq(p->quarantine_stream_idx, 2);
+	cr_expect_eq(p->ledger_stream_idx, 3);
+	cr_expect_str_eq(p->streams[3].name, PST_LEDGER_STREAM);
+	cr_expect_eq(p->streams[3].retain_bytes, 1024 * MIB);
+	cr_expect_eq(p->streams[3].retain_age_ns, 365 * DAY);
+	cr_expect_eq(p->streams[3].segment_bytes_max, 16 * MIB);
+	cr_expect_eq(p->ledger_interval_ns, 1000 * MS);
 	cr_expect_str_eq(p->streams[0].name, "a");
 	cr_expect_eq(p->streams[0].segment_bytes_max, 1024 * MIB);
 	cr_expect_eq(p->streams[0].segment_age_max_ns, DAY);
@@ -97,6 +105,7 @@ Test(profile, what_is_given_is_taken)
 		"sources: {max: 99}\n"
 		"kernel-path: {receive-buffer: 32M}\n"
 		"quarantine: {rate: 0, bytes: 64, retain-bytes: 8M, retain-age: 1h}\n"
+		"ledger: {interval: 100ms, retain-bytes: 8M, retain-age: 0}\n"
 		"telemetry: {prefix: other_1}\n"
 		"metrics: {address: 10.0.0.1, port: 80}\n"));
 	cr_expect(p->no_huge);
@@ -114,6 +123,9 @@ Test(profile, what_is_given_is_taken)
 	cr_expect_eq(p->kernel_rcvbuf_bytes, 32 * MIB);
 	cr_expect_eq(p->quarantine_rate, 0);
 	cr_expect_eq(p->quarantine_bytes_max, 64);
+	cr_expect_eq(p->ledger_interval_ns, 100 * MS);
+	cr_expect_eq(p->streams[p->ledger_stream_idx].segment_bytes_max, 2 * MIB);
+	cr_expect_eq(p->streams[p->ledger_stream_idx].retain_age_ns, 0);
 	cr_expect_eq(p->streams[2].retain_bytes, 8 * MIB);
 	cr_expect_eq(p->streams[2].segment_bytes_max, 2 * MIB, "a quarter of what is kept");
 	cr_expect_eq(p->streams[2].retain_age_ns, 3600 * 1000 * MS);
@@ -138,19 +150,16 @@ Test(profile, streams_as_given)
 		"  retain-bytes: 1M\n"
 		"  retain-age: 1s\n"
 		"  headers: [rules]\n"
-		"- {name: A.b-C_9, seal: none, headers: [ts-ns, rules]}\n"
+		"- {name: A.b-C_9, headers: [ts-ns, rules]}\n"
 		"- name: ab\n", /* "a" begins so, and is another */
 		""));
-	cr_assert_eq(p->stream_cnt, 5);
+	cr_assert_eq(p->stream_cnt, 6);
 	cr_expect_eq(p->streams[1].segment_bytes_max, MIB);
 	cr_expect_eq(p->streams[1].segment_age_max_ns, 0);
 	cr_expect_eq(p->streams[1].retain_bytes, MIB);
 	cr_expect_eq(p->streams[1].retain_age_ns, 1000 * MS);
 	cr_expect(!p->streams[1].header_ts_ns && p->streams[1].header_rules);
 	cr_expect(p->streams[2].header_ts_ns && p->streams[2].header_rules);
-	cr_expect(p->streams[1].sealed, "the default");
-	cr_expect_not(p->streams[2].sealed);
-	cr_expect(p->streams[4].sealed, "the quarantine is");
 	pst_profile_free(p);
 }
 
@@ -222,7 +231,7 @@ Test(profile, memory_plan_adds_up)
 	struct pst_profile *p = load_good(GOOD);
 	cr_expect_eq(p->plan.mbuf_cnt, 8192);
 	cr_expect_geq(p->plan.mbufs, 32 * MIB);
-	cr_expect_eq(p->plan.batches, 64 * MIB);
+	cr_expect_eq(p->plan.batches, (64 + 4) * MIB);
 	cr_expect_gt(p->plan.sessions, 1024 * 64 * 16);
 	cr_expect_gt(p->plan.sources, 1024 * 128);
 	cr_expect_eq(p->plan.total, p->plan.mbufs + p->plan.batches + p->plan.sessions +
@@ -266,11 +275,9 @@ Test(profile, plan_for_people)
 		"  three: lines -> stream a, default drop, at [::1]:9; only from 10.0.0.0/8 ::/0\n",
 		"  two: datagram -> stream b, default keep, at 0.0.0.0:8125 [::]:8125; from "
 		"anyone\n",
-		"  a: segments of 1G, rolled after 1d, sealed; kept: bytes no limit, age 7d; "
-		"headers seq; "
+		"  a: segments of 1G, rolled after 1d; kept: bytes no limit, age 7d; headers seq; "
 		"a drive fails: halt\n",
-		"  penstock.quarantine: segments of 64M, rolled after 1d, sealed; kept: bytes 1G, "
-		"age 7d; "
+		"  penstock.quarantine: segments of 64M, rolled after 1d; kept: bytes 1G, age 7d; "
 		"headers seq ts_ns rules; a drive fails: continue\n",
 		"batches: closed at 1M, 65536 records or 5ms; LZ4 acceleration 1\n",
 		"flush: fdatasync after 8M or 5ms\n",

@@ -213,14 +213,14 @@ Test(refuse, stream_names)
 	SPOILED("- name: b\n", "- {name: b, retain-bytes: 64M}\n", 8, "streams[1].retain-bytes",
 		"less than one segment (1G)", "segment-bytes");
 	SPOILED("{dir", "{retain-bytes: 2G, dir", 2, "data.retain-bytes", "cannot be kept",
-		"at least 2112M");
+		"at least 2128M");
 	assert_bad("name: t\n"
 		   "data: {dir: /nonexistent/pst, retain-bytes: 1087M}\n"
 		   "ports: [{name: r, vdev: net_ring0, queues: 2}]\n"
 		   "streams: [{name: a, segment-bytes: 512M}]\n"
 		   "listeners: [{name: l, addresses: [\"::\"], port: 1, stream: a}]\n",
 		2, "data.retain-bytes", "1 streams and the quarantine's on 2 queues",
-		"at least 1152M");
+		"at least 1168M");
 }
 
 Test(refuse, listeners)
@@ -386,9 +386,9 @@ Test(host, cpus_as_ranges)
 Test(refuse, memory_and_buffers)
 {
 	EXTRA("memory: {size: 64M}\n", "memory.size",
-		"too little: packet buffers 34 MiB, batches 64", "give at least 128M");
+		"too little: packet buffers 34 MiB, batches 68", "give at least 128M");
 	EXTRA("batch: {buffers: 6}\n", "batch.buffers", "can have 3 batches open", "at least 7");
-	EXTRA("memory: {size: 128M}\nbatch: {buffers: 400}\n", "memory.size", "batches 400 MiB",
+	EXTRA("memory: {size: 128M}\nbatch: {buffers: 400}\n", "memory.size", "batches 404 MiB",
 		"give at least 512M");
 }
 

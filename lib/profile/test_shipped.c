@@ -43,7 +43,7 @@ Test(shipped, loopback)
 		pst_addr_format(&listener->addrs[1], text);
 		cr_expect_str_eq(text, "::1");
 	}
-	cr_assert_eq(p->stream_cnt, 5);
+	cr_assert_eq(p->stream_cnt, 6);
 	cr_expect_str_eq(p->streams[3].name, "alerts");
 	pst_profile_free(p);
 }

@@ -56,8 +56,7 @@ fix_free(struct fix *f)
 struct pst_log_config
 fix_log_config(void)
 {
-	return (struct pst_log_config){
-		.topic = "t", .segment_bytes_max = 1024 * 1024, .sealed = true};
+	return (struct pst_log_config){.topic = "t", .segment_bytes_max = 1024 * 1024};
 }
 
 int

@@ -18,6 +18,7 @@
 #ifndef PST_SESSION_H
 #define PST_SESSION_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -53,6 +54,7 @@ struct pst_session_info {
 	uint64_t gap_lost_ranges; /* ranges that no longer fitted */
 	uint64_t lost_from;       /* bounds of the span that they lie in, inclusive; */
 	uint64_t lost_to;         /* 0, 0: none */
+	uint64_t lost_messages;   /* in them, when they were given up */
 	uint64_t first_seen_ns;
 	uint64_t last_seen_ns; /* packet, heartbeat or message */
 	uint32_t range_cnt;    /* of ranges[] kept now */
@@ -120,5 +122,53 @@ uint64_t pst_session_full_cnt(const struct pst_session_table *table); /* packets
  * ranges, lowest first. Returns ranges copied. Owner thread only. */
 uint32_t pst_session_copy(const struct pst_session_table *table, uint32_t idx,
 	struct pst_session_info *info, struct pst_session_range *ranges, uint32_t range_cap);
+
+/* ---- reports: what happens to the gaps, for another thread ----
+ *
+ * Every change of a session's gaps is reported in order over a ring of fixed size, runs of messages
+ * as one. One that finds no room makes its session silent: it reports nothing more until its owner
+ * has copied it whole for the reader (pst_session_copy_silent), and the reader goes on from there.
+ * Messages in order cost nothing of this. */
+
+enum pst_session_report_kind {
+	PST_SESSION_GAP_OPENED,   /* from .. to are missing */
+	PST_SESSION_GAP_FILLED,   /* they came late */
+	PST_SESSION_GAP_REOPENED, /* they had come, but were not stored: missing again */
+	PST_SESSION_GAP_LOST,     /* no room to remember them: what comes of them is untracked */
+	PST_SESSION_ENDED,        /* the sender said so; from and to are 0 */
+};
+
+struct pst_session_report {
+	enum pst_session_report_kind kind;
+	uint32_t session_idx;
+	uint64_t from, to; /* inclusive */
+	uint64_t at_ns;
+};
+
+/* Owner thread, now and then: hands over the run that is being gathered. */
+void pst_session_flush_reports(struct pst_session_table *table);
+
+/* One reading thread, while the owner goes on: takes up to cap reports. Returns their number. */
+uint32_t pst_session_take_reports(
+	struct pst_session_table *table, struct pst_session_report *out, uint32_t cap);
+
+/* Any thread: reports that found no room, each the first of a silent session; and the sessions
+ * that are silent now. */
+uint64_t pst_session_silenced_cnt(const struct pst_session_table *table);
+uint32_t pst_session_silent_cnt(const struct pst_session_table *table);
+
+/* The reading thread: whose session that is; of sessions that were reported or copied. */
+void pst_session_name(const struct pst_session_table *table, uint32_t session_idx,
+	uint16_t *listener_idx, uint8_t id[PST_MOLD_SESSION_LEN]);
+
+/* Owner thread, for the reader: copies the next silent session and lets it report again. Returns
+ * false if there is none. *position: reports taken before that many were of before the copy
+ * (pst_session_taken_cnt). range_cap is the table's range_cnt_max. */
+bool pst_session_copy_silent(struct pst_session_table *table, uint32_t *session_idx,
+	struct pst_session_info *info, struct pst_session_range *ranges, uint32_t range_cap,
+	uint32_t *range_cnt, uint64_t *position);
+
+/* The reading thread: how many reports it has taken so far. */
+uint64_t pst_session_taken_cnt(const struct pst_session_table *table);
 
 #endif

@@ -20,6 +20,7 @@ typedef int (*pst_serve_fn)(struct pst_request *request);
 
 int pst_serve_info(struct pst_request *request);
 int pst_serve_ledger(struct pst_request *request);
+int pst_serve_interval(struct pst_request *request);
 int pst_serve_listeners(struct pst_request *request);
 int pst_serve_queues(struct pst_request *request);
 int pst_serve_streams(struct pst_request *request);

@@ -116,6 +116,9 @@ fake_pipeline(uint16_t queue_cnt, uint16_t listener_cnt, uint16_t stream_cnt)
 	profile.rx_lcore_cnt = fake.widest ? PST_RX_LCORES_MAX : 2;
 	profile.writer_cnt = fake.widest ? PST_WRITERS_MAX : 1;
 	profile.stream_cnt = stream_cnt;
+	/* The last one is the ledger's, if there are two. */
+	profile.queue_stream_cnt = (uint16_t)(stream_cnt > 1 ? stream_cnt - 1 : 1);
+	profile.ledger_stream_idx = (uint16_t)(stream_cnt - 1);
 	profile.streams = calloc(stream_cnt, sizeof(*profile.streams));
 	for (uint16_t s = 0; s < stream_cnt; s++)
 		profile.streams[s].name = numbered("stream.%u", s, PST_NAME_MAX);
@@ -128,6 +131,53 @@ fake_pipeline(uint16_t queue_cnt, uint16_t listener_cnt, uint16_t stream_cnt)
 	pipeline.clock_step_ns_last = -5000000000;
 	pthread_mutex_init(&pipeline.mutex, NULL);
 	return &pipeline;
+}
+
+/* ---- lib/pipeline: the recorder ---- */
+
+int
+pst_recorder_view_init(struct pst_recorder_view *view, const struct pst_pipeline *p)
+{
+	struct pst_book_shape shape = pst_book_shape(p->profile);
+	memset(view, 0, sizeof(*view));
+	cr_assert_eq(pst_book_init(&view->interval.book, &shape), 0);
+	return pst_book_init(&view->total, &shape);
+}
+
+void
+pst_recorder_view_fini(struct pst_recorder_view *view)
+{
+	pst_book_fini(&view->interval.book);
+	pst_book_fini(&view->total);
+	pst_beside_fini(&view->beside);
+}
+
+/* Interval 7, in which the first cell found five events; 40 counters on each port if widest. */
+int
+pst_recorder_view(struct pst_recorder *recorder, struct pst_recorder_view *view)
+{
+	char name[PST_BESIDE_NAME_MAX];
+
+	strcpy(view->run_id, "0123456789abcdef");
+	view->interval.first = view->interval.last = 7;
+	view->interval.to_ns = view->interval_ns = 1000000000;
+	view->interval.book.cells[0].found = 5;
+	pst_beside_read(&view->beside, PST_BESIDE_KERNEL, PST_BESIDE_LOSS, "dropped", 3, true);
+	pst_beside_read(&view->beside, 0, PST_BESIDE_NOTE, "rx_nombuf", 4, true);
+	if (!fake.widest)
+		return 0;
+	memset(view->interval.book.cells, 0xff,
+		pst_book_cell_cnt(&view->interval.book.shape) * sizeof(struct pst_cell));
+	memset(&view->residuals, 0x80, sizeof(view->residuals));
+	for (uint16_t i = 0; i < 40 * profile.port_cnt; i++) {
+		memset(name, 'w', sizeof(name) - 1);
+		name[sizeof(name) - 1] = '\0';
+		snprintf(name, 8, "%07u", i);
+		name[7] = 'w';
+		pst_beside_read(&view->beside, i % profile.port_cnt, PST_BESIDE_LOSS, name,
+			UINT64_MAX, true);
+	}
+	return 0;
 }
 
 /* ---- lib/pipeline ---- */

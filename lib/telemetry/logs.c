@@ -2,7 +2,8 @@
 
 #include "telemetry/commands.h"
 
-/* Partitions as one list: stream by stream, queue by queue. */
+/* Partitions as one list: stream by stream, queue by queue; last the ledger's one, which stands
+ * under queue 0. */
 static enum pst_row_fate
 fill_partition(struct pst_dict row, void *arg, uint32_t idx)
 {
@@ -18,7 +19,8 @@ fill_partition(struct pst_dict row, void *arg, uint32_t idx)
 	pst_dict_u64(row, "stream", stream);
 	pst_dict_u64(row, "queue", queue);
 	pst_dict_string(row, "stream_name", profile->streams[stream].name);
-	pst_dict_queue_name(row, "queue_name", profile, queue);
+	if (stream < profile->queue_stream_cnt)
+		pst_dict_queue_name(row, "queue_name", profile, queue);
 	pst_dict_u64(row, "partition", place.partition);
 	pst_dict_u64(row, "drive", place.drive_idx);
 	pst_dict_u64(row, "writer", place.writer_idx);
@@ -41,7 +43,8 @@ int
 pst_serve_partitions(struct pst_request *request)
 {
 	const struct pst_profile *profile = request->pipeline->profile;
-	uint32_t total = (uint32_t)profile->stream_cnt * profile->queue_cnt;
+	uint32_t total = (uint32_t)profile->queue_stream_cnt * profile->queue_cnt +
+			 (uint32_t)(profile->stream_cnt - profile->queue_stream_cnt);
 
 	return pst_serve_page(request, total, fill_partition, request->pipeline);
 }

@@ -165,6 +165,32 @@ add_sources(struct pst_client *client, json_t *status, struct pst_diag *diag)
 	return json_object_set_new(status, "sources", page);
 }
 
+/* The rows of a list go by their kind. */
+static int
+add_interval(struct pst_client *client, json_t *status, struct pst_diag *diag)
+{
+	json_t *interval = pst_client_list(client, "/penstock/interval", 0, diag);
+	json_t *cells = json_array(), *beside = json_array(), *row;
+	size_t i;
+
+	json_array_foreach(json_object_get(interval, "items"), i, row)
+	{
+		const char *kind = json_string_value(json_object_get(row, "row"));
+		json_array_append(kind && strcmp(kind, "cell") == 0 ? cells : beside, row);
+		json_object_del(row, "row");
+	}
+	if (interval) {
+		static const char *const pages[] = {"items", "generation"};
+		for (i = 0; i < PST_ARRAY_CNT(pages); i++)
+			json_object_del(interval, pages[i]);
+		json_object_set(interval, "cells", cells);
+		json_object_set(interval, "beside", beside);
+	}
+	json_decref(cells);
+	json_decref(beside);
+	return interval ? json_object_set_new(status, "interval", interval) : -1;
+}
+
 static int
 add_rules(struct pst_client *client, json_t *status, struct pst_diag *diag)
 {
@@ -182,6 +208,7 @@ pst_client_status(struct pst_client *client, struct pst_diag *diag)
 		if (info && json_object_set_new(status, "info", info) == 0 &&
 			add_books(client, status, diag) == 0 &&
 			add_logs(client, status, diag) == 0 &&
+			add_interval(client, status, diag) == 0 &&
 			add_ports(client, status, diag) == 0 &&
 			add_sessions(client, status, diag) == 0 &&
 			add_sources(client, status, diag) == 0 &&

@@ -98,6 +98,8 @@ pst_serve_page(struct pst_request *request, uint32_t total, pst_row_fn fill, voi
 	X(info, "/penstock/info", 0, "What runs: version, profile, uptime, phase, clock")          \
 	X(ledger, "/penstock/ledger", 2,                                                           \
 		"Books: totals, and cells (queue, listener) from FIRST. Params: FIRST,SNAPSHOT")   \
+	X(interval, "/penstock/interval", 1,                                                       \
+		"What the last interval added: books, and counters beside. Params: FIRST")         \
 	X(listeners, "/penstock/listeners", 2,                                                     \
 		"Listeners with their books. Params: FIRST,SNAPSHOT")                              \
 	X(queues, "/penstock/queues", 2, "Queues with their books. Params: FIRST,SNAPSHOT")        \

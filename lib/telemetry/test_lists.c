@@ -178,10 +178,11 @@ Test(lists, every_list_is_complete_at_its_widest)
 		size_t cnt;
 	} lists[] = {
 		{"/penstock/ledger", 64 * 65},
+		{"/penstock/interval", 64 * 65 + 2 + 40 * PST_PORTS_MAX},
 		{"/penstock/listeners", 65},
 		{"/penstock/queues", 64},
 		{"/penstock/streams", PST_STREAMS_MAX},
-		{"/penstock/partitions", PST_STREAMS_MAX * 63},
+		{"/penstock/partitions", (PST_STREAMS_MAX - 1) * 63 + 1},
 		{"/penstock/recovery", PST_STREAMS_MAX * 63},
 		{"/penstock/rx", PST_RX_LCORES_MAX},
 		{"/penstock/writers", PST_WRITERS_MAX},

@@ -35,7 +35,7 @@ Test(telemetry, the_whole_status_is_of_one_snapshot)
 	fake.session_cnt = 40;
 	fake.xstat_cnt = 2;
 	fake.source_cnt = 500;
-	fake_start(3, 2, 2);
+	fake_start(3, 2, 3);
 
 	struct pst_client *client = fake_client();
 	json_t *status = pst_client_status(client, &diag);
@@ -55,6 +55,13 @@ Test(telemetry, the_whole_status_is_of_one_snapshot)
 	json_t *logs = json_object_get(json_array_get(streams, 1), "partitions");
 	cr_assert_eq(json_array_size(logs), 3);
 	cr_assert_eq(json_at(json_array_get(logs, 2), "next_offset"), 1002);
+	logs = json_object_get(json_array_get(streams, 2), "partitions");
+	cr_assert_eq(json_array_size(logs), 1, "the ledger's is one");
+	json_t *interval = json_object_get(status, "interval");
+	cr_assert_eq(json_at(interval, "number"), 7);
+	cr_assert_eq(json_at(json_object_get(interval, "events"), "found"), 5);
+	cr_assert_eq(json_array_size(json_object_get(interval, "cells")), 1);
+	cr_assert_eq(json_array_size(json_object_get(interval, "beside")), 2);
 	json_t *ports = json_object_get(status, "ports");
 	cr_assert_eq(json_array_size(ports), 3);
 	cr_assert_eq(json_array_size(json_object_get(json_array_get(ports, 2), "xstats")), 2);

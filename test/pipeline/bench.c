@@ -82,13 +82,13 @@ bench_open(struct bench *b, const char *yaml)
 	MUST(pst_topology_build(p, &b->storage, &diag));
 	for (uint16_t i = 0; i < b->profile->listener_cnt; i++)
 		listeners[i] = b->profile->listeners[i].name;
-	for (uint16_t i = 0; i < b->profile->quarantine_stream_idx; i++)
+	for (uint16_t i = 0; i < b->profile->declared_stream_cnt; i++)
 		streams[i] = b->profile->streams[i].name;
 	p->rules_env = (struct pst_rules_env){.listener_names = listeners,
 		.listener_default_drop = default_drop,
 		.listener_cnt = b->profile->listener_cnt,
 		.stream_names = streams,
-		.stream_cnt = b->profile->quarantine_stream_idx,
+		.stream_cnt = b->profile->declared_stream_cnt,
 		.compile_cpu_s_max = 60,
 		.compile_bytes_max = UINT64_C(4) << 30};
 	struct pst_rules *rules;
