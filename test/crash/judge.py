@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import re
 import signal
 import struct
 
@@ -88,7 +89,8 @@ class Log:
         check(done.returncode == 0, f"{when}: {done.stdout.strip()}")
         return sum(int(line.split()[1]) for line in done.stdout.splitlines())
 
-    def verify(self, when):
+    def verify(self, when, without_indexes=False):
+        """penstock verify finds no damage; or none but indexes that could not be written."""
         done = subprocess.run(
             [str(PENSTOCK), "verify", str(self.data)],
             stdout=subprocess.PIPE,
@@ -96,7 +98,12 @@ class Log:
             text=True,
             timeout=PATIENCE_S,
         )
-        check(done.returncode == 0, f"{when}: penstock verify:\n{done.stdout.strip()}")
+        *findings, _ = [line for line in done.stdout.splitlines() if ": note: " not in line]
+        if without_indexes:
+            findings = [f for f in findings if not re.search(r"index:0: missing$", f)]
+        elif done.returncode != 0:
+            findings.append(f"exit status {done.returncode}")
+        check(not findings, f"{when}: penstock verify:\n{done.stdout.strip()}")
 
     def recover(self):
         run([CRASH_LOG, "recover", self.data])
@@ -108,7 +115,7 @@ class Log:
             for p in sorted(self.data.glob("*/*"))
         }
 
-    def judge(self, when, powered_off):
+    def judge(self, when, powered_off, without_indexes=False):
         """As it was found, after recovery, after another one. Returns the number of events that
         were acknowledged."""
         self.trim()
@@ -117,7 +124,7 @@ class Log:
         if (self.data / "penstock.lock").exists():
             # Without the live marks a reader stops at the mark on disk, which lags behind.
             self.check(f"{when}, as found", acknowledged=not powered_off)
-            self.verify(f"{when}, as found")
+            self.verify(f"{when}, as found", without_indexes)
         self.recover()
         acked = self.check(f"{when}, recovered")
         self.verify(f"{when}, recovered")
