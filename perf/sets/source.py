@@ -4,6 +4,7 @@ The source hands out a frame whenever it is asked: a figure made with it is one 
 says nothing about loss at a rate.
 """
 
+import contextlib
 import pathlib
 
 from harness import *
@@ -74,13 +75,15 @@ def profile(batch_age="50ms", flush_age="20ms", flush_bytes="16M"):
     )
 
 
-def run(text, seconds):
-    """One run of the daemon at capacity: what it found and stored, and what the rx core paid."""
+def run(text, seconds, beside=contextlib.nullcontext):
+    """One run of the daemon at capacity: what it found and stored, and what the rx core paid.
+    beside() is entered for as long as is measured."""
     with Daemon(text) as daemon:
         time.sleep(min(2, seconds))
         t0, before = daemon.status()
         cpu0 = daemon.cpu_ns(1)
-        time.sleep(seconds)
+        with beside():
+            time.sleep(seconds)
         t1, after = daemon.status()
         cpu1 = daemon.cpu_ns(1)
     found = after["events"]["found"] - before["events"]["found"]
