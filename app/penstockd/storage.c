@@ -18,6 +18,7 @@ log_config(const struct pst_profile_stream *stream, uint32_t partition)
 		.segment_age_max_ns = stream->segment_age_max_ns,
 		.retain_bytes = stream->retain_bytes,
 		.retain_age_ns = stream->retain_age_ns,
+		.sealed = stream->sealed,
 	};
 }
 

@@ -103,11 +103,12 @@ print_streams(FILE *out, const struct pst_profile *p)
 	for (uint16_t i = 0; i < p->stream_cnt; i++) {
 		const struct pst_profile_stream *stream = &p->streams[i];
 		fprintf(out,
-			"  %s: segments of %s, rolled after %s; kept: bytes %s, age %s; headers "
-			"seq%s%s; a drive fails: %s\n",
+			"  %s: segments of %s, rolled after %s, %s; kept: bytes %s, age %s; "
+			"headers seq%s%s; a drive fails: %s\n",
 			stream->name,
 			pst_number_text(a, PST_NUMBER_BYTES, stream->segment_bytes_max),
 			limit_text(b, PST_NUMBER_DURATION, stream->segment_age_max_ns),
+			stream->sealed ? "sealed" : "not sealed",
 			limit_text(c, PST_NUMBER_BYTES, stream->retain_bytes),
 			limit_text(d, PST_NUMBER_DURATION, stream->retain_age_ns),
 			stream->header_ts_ns ? " ts_ns" : "", stream->header_rules ? " rules" : "",

@@ -75,6 +75,7 @@ struct pst_profile_stream {
 	uint64_t segment_age_max_ns; /* roll of a non-empty segment; 0: never by age */
 	uint64_t retain_bytes;       /* per partition; 0: no limit */
 	uint64_t retain_age_ns;      /* 0: no limit */
+	bool sealed;                 /* hash chain over its segments */
 	bool header_ts_ns;           /* add header ts_ns to each record */
 	bool header_rules;           /* add header rules (matched ids) */
 };

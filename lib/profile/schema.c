@@ -32,6 +32,8 @@ static const cyaml_strval_t quarantine_on_failure_names[] = {
 	{"halt", PST_ON_FAILURE_HALT + 1}, {"continue", PST_ON_FAILURE_CONTINUE + 1}};
 static const cyaml_strval_t header_names[] = {
 	{"ts-ns", PST_RAW_HEADER_TS_NS}, {"rules", PST_RAW_HEADER_RULES}};
+static const cyaml_strval_t seal_names[] = {
+	{"sha256", PST_RAW_SEAL_SHA256}, {"none", PST_RAW_SEAL_NONE}};
 
 static const cyaml_schema_field_t port_fields[] = {TEXT("name", WANT, struct pst_raw_port, name),
 	TEXT("interface", MAY, struct pst_raw_port, interface),
@@ -71,6 +73,8 @@ static const cyaml_schema_field_t stream_fields[] = {
 		on_failure_names, PST_ARRAY_CNT(on_failure_names)),
 	CYAML_FIELD_FLAGS("headers", CYAML_FLAG_OPTIONAL, struct pst_raw_stream, headers,
 		header_names, PST_ARRAY_CNT(header_names)),
+	CYAML_FIELD_ENUM("seal", CYAML_FLAG_OPTIONAL, struct pst_raw_stream, seal, seal_names,
+		PST_ARRAY_CNT(seal_names)),
 	CYAML_FIELD_END};
 static const cyaml_schema_value_t stream_schema = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct pst_raw_stream, stream_fields)};

@@ -30,12 +30,15 @@ struct pst_raw_listener {
 
 #define PST_RAW_HEADER_TS_NS 1
 #define PST_RAW_HEADER_RULES 2
+#define PST_RAW_SEAL_SHA256  0 /* the default */
+#define PST_RAW_SEAL_NONE    1
 
 struct pst_raw_stream {
 	char *name;
 	char *segment_bytes, *segment_age, *retain_bytes, *retain_age;
 	int on_failure;   /* enum pst_on_failure */
 	uint32_t headers; /* PST_RAW_HEADER_... */
+	int seal;         /* PST_RAW_SEAL_... */
 };
 
 struct pst_raw_data {

@@ -98,6 +98,7 @@ load_stream(struct pst_load *load, uint32_t idx)
 
 	stream->name = raw->name;
 	stream->on_failure = (enum pst_on_failure)raw->on_failure;
+	stream->sealed = raw->seal == PST_RAW_SEAL_SHA256;
 	stream->header_ts_ns = raw->headers & PST_RAW_HEADER_TS_NS;
 	stream->header_rules = raw->headers & PST_RAW_HEADER_RULES;
 	if (check_name(load, idx, raw->name) != 0 || check_unique(load, idx, raw->name) != 0)
@@ -172,7 +173,7 @@ load_quarantine(struct pst_load *load, struct pst_profile_stream *stream)
 	stream->on_failure = raw->quarantine.on_failure
 				     ? (enum pst_on_failure)(raw->quarantine.on_failure - 1)
 				     : PST_ON_FAILURE_CONTINUE;
-	stream->header_ts_ns = stream->header_rules = true;
+	stream->sealed = stream->header_ts_ns = stream->header_rules = true;
 	stream->segment_age_max_ns = DAY;
 	if (pst_load_number(load, "quarantine.retain-bytes", raw->quarantine.retain_bytes,
 		    &retain_bytes, GIB, &stream->retain_bytes) != 0 ||

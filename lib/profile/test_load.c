@@ -150,7 +150,7 @@ Test(profile, streams_as_given)
 		"  retain-bytes: 1M\n"
 		"  retain-age: 1s\n"
 		"  headers: [rules]\n"
-		"- {name: A.b-C_9, headers: [ts-ns, rules]}\n"
+		"- {name: A.b-C_9, seal: none, headers: [ts-ns, rules]}\n"
 		"- name: ab\n", /* "a" begins so, and is another */
 		""));
 	cr_assert_eq(p->stream_cnt, 6);
@@ -160,6 +160,9 @@ Test(profile, streams_as_given)
 	cr_expect_eq(p->streams[1].retain_age_ns, 1000 * MS);
 	cr_expect(!p->streams[1].header_ts_ns && p->streams[1].header_rules);
 	cr_expect(p->streams[2].header_ts_ns && p->streams[2].header_rules);
+	cr_expect(p->streams[1].sealed, "the default");
+	cr_expect_not(p->streams[2].sealed);
+	cr_expect(p->streams[4].sealed, "the quarantine is");
 	pst_profile_free(p);
 }
 
@@ -275,9 +278,11 @@ Test(profile, plan_for_people)
 		"  three: lines -> stream a, default drop, at [::1]:9; only from 10.0.0.0/8 ::/0\n",
 		"  two: datagram -> stream b, default keep, at 0.0.0.0:8125 [::]:8125; from "
 		"anyone\n",
-		"  a: segments of 1G, rolled after 1d; kept: bytes no limit, age 7d; headers seq; "
+		"  a: segments of 1G, rolled after 1d, sealed; kept: bytes no limit, age 7d; "
+		"headers seq; "
 		"a drive fails: halt\n",
-		"  penstock.quarantine: segments of 64M, rolled after 1d; kept: bytes 1G, age 7d; "
+		"  penstock.quarantine: segments of 64M, rolled after 1d, sealed; kept: bytes 1G, "
+		"age 7d; "
 		"headers seq ts_ns rules; a drive fails: continue\n",
 		"batches: closed at 1M, 65536 records or 5ms; LZ4 acceleration 1\n",
 		"flush: fdatasync after 8M or 5ms\n",

@@ -17,7 +17,8 @@ pst_appender_memory_bytes(uint32_t piece_cnt, uint32_t log_cnt)
 	return (uint64_t)piece_cnt *
 		       (PST_PIECE_BYTES + PST_BLOCK_BYTES + sizeof(struct pst_piece)) +
 	       (uint64_t)PST_PENDING_CNT * sizeof(struct pst_pending) +
-	       (uint64_t)log_cnt * (sizeof(struct pst_log) + 2 * PST_BLOCK_BYTES);
+	       (uint64_t)log_cnt *
+		       (sizeof(struct pst_log) + 2 * PST_BLOCK_BYTES + 2 * PST_SEAL_FILE_BYTES_MAX);
 }
 
 static int
@@ -121,6 +122,7 @@ pst_log_free(struct pst_log *log)
 	free(log->durable_block);
 	free(log->flush_block);
 	free(log->closed);
+	pst_seal_fini(&log->seal);
 	free(log);
 }
 
@@ -138,13 +140,17 @@ pst_log_new(struct pst_appender *app, const struct pst_log_config *config)
 	log->retain_age_ns = config->retain_age_ns;
 	log->cur = &log->segments[0];
 	log->sync_io = (struct pst_io){.kind = PST_IO_SYNC, .log = log};
+	log->seal_io = (struct pst_io){.kind = PST_IO_SEAL_SYNC, .log = log};
 	log->index_io = (struct pst_io){.kind = PST_IO_INDEX_SYNC, .log = log};
 	log->dir_io = (struct pst_io){.kind = PST_IO_DIR_SYNC, .log = log};
 	log->unlink_io = (struct pst_io){.kind = PST_IO_UNLINK, .log = log};
 	log->durable_block = aligned_alloc(PST_BLOCK_BYTES, PST_BLOCK_BYTES);
 	log->flush_block = aligned_alloc(PST_BLOCK_BYTES, PST_BLOCK_BYTES);
 	pst_log_dir_name(log->name, config->topic, config->partition);
-	if (!log->durable_block || !log->flush_block || !pst_closed_reserve(log)) {
+	log->sealing = config->sealed;
+	log->seal_file = -1;
+	if (!log->durable_block || !log->flush_block || !pst_closed_reserve(log) ||
+		(log->sealing && pst_seal_init(&log->seal) < 0)) {
 		pst_log_free(log);
 		return NULL;
 	}
@@ -181,6 +187,9 @@ reap(struct pst_appender *app)
 				break;
 			case PST_IO_INDEX_SYNC:
 				pst_roll_index_synced(io->log, done[i].result);
+				break;
+			case PST_IO_SEAL_SYNC:
+				pst_roll_seal_synced(io->log, done[i].result);
 				break;
 			case PST_IO_DIR_SYNC:
 				pst_roll_dir_synced(io->log, done[i].result);

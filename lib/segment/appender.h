@@ -28,6 +28,7 @@ struct pst_log_config {
 	uint64_t segment_age_max_ns;
 	uint64_t retain_bytes;
 	uint64_t retain_age_ns;
+	bool sealed; /* hash chain and .seal files, see seal.h */
 };
 
 /* One thing that recovery found or did, with the place where. */
@@ -40,6 +41,10 @@ enum pst_recovery_kind {
 	PST_RECOVERY_REPEATED,      /* the segment repeats offsets: now in file */
 	PST_RECOVERY_MISSING,       /* offsets first_offset to last_offset */
 	PST_RECOVERY_INDEX_REBUILT, /* file */
+	PST_RECOVERY_SEAL_MADE,     /* file: it was lost between the segment's end and its seal */
+	PST_RECOVERY_SEAL_TORN,     /* file: set aside and made again */
+	PST_RECOVERY_SEAL_DIFFERS,  /* file: the segment is not what was sealed; left as it is */
+	PST_RECOVERY_SEALS_BEGIN,   /* the chain begins anew with the segment */
 	PST_RECOVERY_KIND_CNT
 };
 

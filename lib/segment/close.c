@@ -26,6 +26,8 @@ close_segment(struct pst_log *log, struct pst_log_segment *segment, struct pst_m
 		complete = complete && !indexes[i]->broken;
 	}
 	mark->clean = complete;
+	if (rc == 0)
+		pst_sealing_close(log);
 	return rc;
 }
 
@@ -33,6 +35,9 @@ close_segment(struct pst_log *log, struct pst_log_segment *segment, struct pst_m
 void
 pst_log_close_files(struct pst_log *log)
 {
+	if (log->seal_file >= 0)
+		log->app->disk->ops->close(log->app->disk, log->seal_file);
+	log->seal_file = -1;
 	for (int i = 0; i < 2; i++) {
 		struct pst_log_segment *segment = &log->segments[i];
 		if (!segment->open)

@@ -4,7 +4,7 @@
  *     penstock.lock        flock held by the daemon
  *     penstock.partitions  "<port> <queue> <partition>" a line, append only, synced
  *     penstock.durable     two alternating slots with CRC: durable end of each partition
- *     <stream>-<partition>/<20-digit base offset>.{log,index,timeindex}
+ *     <stream>-<partition>/<20-digit base offset>.{log,index,timeindex,seal}
  *
  * Live readers see the durable end of a running daemon's partitions in shared memory
  * (/dev/shm/penstock-<device>-<inode of the data directory>), under a sequence lock. */
@@ -19,11 +19,20 @@
 struct pst_datadir;
 struct pst_disk;
 
+#define PST_LINK_BYTES 32
+
+/* A link of the hash chain over a partition's batches, see seal.h. */
+struct pst_link {
+	uint8_t sha256[PST_LINK_BYTES];
+};
+
 /* The durable end of a partition: all below is synced. */
 struct pst_durable {
 	int64_t next_offset;    /* of the next event */
 	int64_t segment_base;   /* base offset of the segment that next_offset will go to */
 	uint64_t segment_bytes; /* durable bytes of that segment's .log */
+	bool linked;            /* the partition is sealed, and link is the chain's at the end */
+	struct pst_link link;
 };
 
 /* Opens (creating it, mode 0750, if missing) and locks the directory. Control thread, before any

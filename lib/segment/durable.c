@@ -8,6 +8,7 @@
 #define DURABLE_MAGIC   "pstmarks"
 #define DURABLE_VERSION 1
 #define FLAG_CLEAN      1u
+#define FLAG_LINKED     2u
 
 struct stored_header {
 	char magic[8];
@@ -24,7 +25,7 @@ struct stored_mark {
 	uint64_t next_offset_le, segment_base_le, segment_bytes_le;
 	uint32_t flags_le, index_cnt_le, timeindex_cnt_le, reserved;
 	uint64_t indexed_pos_le, best_ts_ms_le, best_offset_le, time_entry_ms_le;
-	uint8_t reserved2[32];
+	struct pst_link link; /* if FLAG_LINKED */
 };
 static_assert(sizeof(struct stored_mark) == 320, "stored layout");
 
@@ -40,9 +41,11 @@ mark_store(struct stored_mark *s, const struct pst_mark *m)
 	s->next_offset_le = htole64((uint64_t)m->end.next_offset);
 	s->segment_base_le = htole64((uint64_t)m->end.segment_base);
 	s->segment_bytes_le = htole64(m->end.segment_bytes);
+	if (m->end.linked)
+		s->link = m->end.link;
+	s->flags_le = htole32((m->clean ? FLAG_CLEAN : 0) | (m->end.linked ? FLAG_LINKED : 0));
 	if (!m->clean)
 		return;
-	s->flags_le = htole32(FLAG_CLEAN);
 	s->index_cnt_le = htole32(m->index_cnt);
 	s->timeindex_cnt_le = htole32(m->timeindex_cnt);
 	s->indexed_pos_le = htole64(m->index.indexed_pos);
@@ -60,6 +63,8 @@ mark_load(struct pst_mark *m, const struct stored_mark *s)
 	m->end.next_offset = (int64_t)le64toh(s->next_offset_le);
 	m->end.segment_base = (int64_t)le64toh(s->segment_base_le);
 	m->end.segment_bytes = le64toh(s->segment_bytes_le);
+	m->end.linked = le32toh(s->flags_le) & FLAG_LINKED;
+	m->end.link = s->link;
 	m->clean = le32toh(s->flags_le) & FLAG_CLEAN;
 	m->index_cnt = le32toh(s->index_cnt_le);
 	m->timeindex_cnt = le32toh(s->timeindex_cnt_le);

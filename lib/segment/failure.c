@@ -39,6 +39,7 @@ pst_log_give_up(struct pst_log *log)
 		pst_pieces_free(log->app, log->old);
 	log->repair = PST_REPAIR_NONE;
 	log->next_offset = log->durable.next_offset;
+	pst_sealing_back(log);
 }
 
 void
@@ -89,6 +90,7 @@ pst_log_create_failed(struct pst_log *log, int err)
 	fail_pending(log, PST_APPEND_WRITE_FAILED);
 	pst_pieces_free(log->app, log->cur);
 	log->next_offset = log->durable.next_offset;
+	pst_sealing_back(log);
 	log->cur->end = 0;
 	log->cur->first_ns = 0;
 }
@@ -150,6 +152,7 @@ pst_repair_synced(struct pst_log *log, int64_t result)
 	if (segment->end == 0)
 		segment->first_ns = 0;
 	log->next_offset = log->durable.next_offset;
+	pst_sealing_back(log);
 	log->flush_again = false;
 	log->repair = PST_REPAIR_NONE;
 }

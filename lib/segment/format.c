@@ -12,6 +12,7 @@ static const char *const suffixes[PST_SEGMENT_FILE_CNT] = {
 	[PST_SEGMENT_LOG] = ".log",
 	[PST_SEGMENT_INDEX] = ".index",
 	[PST_SEGMENT_TIMEINDEX] = ".timeindex",
+	[PST_SEGMENT_SEAL] = ".seal",
 };
 
 void

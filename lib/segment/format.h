@@ -5,6 +5,7 @@
  *     00000000000000000000.log        segment: batches one behind the other, from position 0
  *     00000000000000000000.index      8 bytes an entry:  | last offset - base | position |
  *     00000000000000000000.timeindex  12 bytes an entry: | timestamp ms | offset - base |
+ *     00000000000000000000.seal       the hash chain over its batches, see seal.h
  *     00000000000000048211.log        the number is the base offset of the segment's first batch
  *     ...
  *     00000000000000048211.log.damaged-<position>-<crc>   set aside by recovery, never read again
@@ -57,10 +58,11 @@ enum pst_segment_file {
 	PST_SEGMENT_LOG,
 	PST_SEGMENT_INDEX,
 	PST_SEGMENT_TIMEINDEX,
+	PST_SEGMENT_SEAL, /* see seal.h */
 	PST_SEGMENT_FILE_CNT
 };
 
-/* Writes "<20 digits>.<log|index|timeindex>" into name. */
+/* Writes "<20 digits>.<log|index|timeindex|seal>" into name. */
 void pst_segment_name(
 	char name[PST_SEGMENT_NAME_BYTES], int64_t base_offset, enum pst_segment_file file);
 

@@ -13,7 +13,7 @@
 
 #include "base/base.h"
 
-#define LIVE_MAGIC   UINT64_C(0x3145564c54534e50) /* "PNSTLVE1" */
+#define LIVE_MAGIC   UINT64_C(0x3245564c54534e50) /* "PNSTLVE2" */
 #define LIVE_RETRIES 1000
 
 struct live_slot {
@@ -21,9 +21,11 @@ struct live_slot {
 	_Atomic int64_t next_offset;
 	_Atomic int64_t segment_base;
 	_Atomic uint64_t segment_bytes;
+	_Atomic uint64_t link[PST_LINK_BYTES / 8];
+	_Atomic bool linked;
 	char name[PST_LOG_DIR_NAME_BYTES]; /* before the slot is counted; then constant */
 };
-static_assert(sizeof(struct live_slot) == 256, "shared layout");
+static_assert(sizeof(struct live_slot) == 320, "shared layout");
 
 struct live_map {
 	PST_CACHE_ALIGNED uint64_t magic;
@@ -31,7 +33,7 @@ struct live_map {
 	_Atomic uint32_t slot_cnt; /* control thread of the daemon writes, all read */
 	struct live_slot slots[PST_LIVE_SLOTS_MAX];
 };
-static_assert(sizeof(struct live_map) == 64 + 256 * PST_LIVE_SLOTS_MAX, "shared layout");
+static_assert(sizeof(struct live_map) == 64 + 320 * PST_LIVE_SLOTS_MAX, "shared layout");
 
 struct pst_live {
 	struct live_map *map;
@@ -143,6 +145,11 @@ pst_live_publish(struct pst_live *live, uint32_t slot, const struct pst_durable 
 	atomic_store_explicit(&s->next_offset, end->next_offset, memory_order_relaxed);
 	atomic_store_explicit(&s->segment_base, end->segment_base, memory_order_relaxed);
 	atomic_store_explicit(&s->segment_bytes, end->segment_bytes, memory_order_relaxed);
+	atomic_store_explicit(&s->linked, end->linked, memory_order_relaxed);
+	uint64_t link[PST_ARRAY_CNT(s->link)];
+	memcpy(link, end->link.sha256, sizeof(link));
+	for (unsigned i = 0; i < PST_ARRAY_CNT(link); i++)
+		atomic_store_explicit(&s->link[i], link[i], memory_order_relaxed);
 	/* All fields are seen before the even number: pairs with the reader's first load. */
 	atomic_store_explicit(&s->sequence, sequence + 2, memory_order_release);
 }
@@ -216,7 +223,12 @@ pst_live_read(const struct pst_live *live, uint32_t slot, struct pst_durable *en
 				&s->segment_base, memory_order_relaxed),
 			.segment_bytes = atomic_load_explicit(
 				&s->segment_bytes, memory_order_relaxed),
+			.linked = atomic_load_explicit(&s->linked, memory_order_relaxed),
 		};
+		uint64_t link[PST_ARRAY_CNT(s->link)];
+		for (unsigned w = 0; w < PST_ARRAY_CNT(link); w++)
+			link[w] = atomic_load_explicit(&s->link[w], memory_order_relaxed);
+		memcpy(copy.link.sha256, link, sizeof(link));
 		/* Pairs with the writer's release fence: had a field been new, so is sequence. */
 		atomic_thread_fence(memory_order_acquire);
 		uint64_t after = atomic_load_explicit(&s->sequence, memory_order_relaxed);

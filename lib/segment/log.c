@@ -111,6 +111,7 @@ pst_log_append(
 	log->next_offset = node->last_offset + 1;
 	if (segment->first_ns == 0)
 		segment->first_ns = app->now_ns;
+	pst_sealing_append(log, node, batch);
 	pst_pieces_fill(log, segment, batch, info->total_bytes);
 
 	if (app->unflushed_bytes == 0)
@@ -250,6 +251,7 @@ publish_synced(struct pst_log *log, struct pst_log_segment *segment)
 	while ((node = log->pending.first) && node->segment == segment &&
 		node->end <= log->sync_end) {
 		pst_index_publish(log, segment, node);
+		pst_sealing_publish(log, node);
 		log->durable.next_offset = node->last_offset + 1;
 		log->durable.segment_bytes = node->end;
 		log->stats.batch_cnt++;

@@ -21,6 +21,7 @@
 
 #include "segment/appender.h"
 #include "segment/dir.h"
+#include "segment/seal.h"
 
 #define PST_PIECE_BYTES     (1024u * 1024)
 #define PST_PIECE_CNT       32   /* default of an appender */
@@ -35,6 +36,7 @@ enum pst_io_kind {
 	PST_IO_WRITE,
 	PST_IO_SYNC,
 	PST_IO_INDEX_SYNC,
+	PST_IO_SEAL_SYNC,
 	PST_IO_DIR_SYNC,
 	PST_IO_UNLINK,
 };
@@ -67,7 +69,8 @@ struct pst_pending {
 	const struct pst_log_segment *segment; /* NULL: refused, nothing was copied */
 	uint64_t pos, end;                     /* in it */
 	int64_t base_offset, last_offset, max_ts_ms;
-	uint64_t written_ns; /* when its write was seen complete; 0: not yet */
+	uint64_t written_ns;  /* when its write was seen complete; 0: not yet */
+	struct pst_link link; /* of the chain, behind it */
 	enum pst_append_status status;
 };
 
@@ -144,6 +147,13 @@ struct pst_log {
 	bool create_failed; /* the new segment's files: tried again with the next batch */
 
 	int64_t next_offset;
+	/* The chain: behind the last batch taken; and the seal of the segment that has the durable
+	 * end, up to there. */
+	bool sealing;
+	struct pst_link link;
+	struct pst_seal seal;
+	int seal_file;    /* of old, from its completion to the end of the roll; -1: none */
+	bool seal_broken; /* its sync failed */
 	struct pst_durable durable;
 	struct pst_pending_list pending;
 	struct pst_pending *unwritten; /* first pending one without written_ns */
@@ -155,7 +165,7 @@ struct pst_log {
 	uint64_t sync_end;
 	bool flush_again;
 	bool dir_syncing;
-	struct pst_io sync_io, index_io, dir_io, unlink_io;
+	struct pst_io sync_io, index_io, seal_io, dir_io, unlink_io;
 	unsigned write_cnt; /* in flight */
 
 	enum pst_repair repair;
@@ -239,12 +249,21 @@ void pst_index_flush(struct pst_log *log, struct pst_log_segment *segment);
 void pst_index_complete(struct pst_log *log, struct pst_log_segment *segment);
 void pst_index_close(struct pst_log *log, struct pst_log_segment *segment);
 
+/* sealing.c: the chain of a log being written */
+void pst_sealing_append(struct pst_log *log, struct pst_pending *node, const uint8_t *batch);
+void pst_sealing_publish(struct pst_log *log, const struct pst_pending *node);
+void pst_sealing_back(struct pst_log *log);
+void pst_sealing_complete(struct pst_log *log);
+void pst_sealing_end(struct pst_log *log);
+void pst_sealing_close(struct pst_log *log);
+
 /* roll.c */
 bool pst_roll_due(const struct pst_log *log, const struct pst_batch_info *info);
 void pst_roll_begin(struct pst_log *log);
 void pst_roll_drive(struct pst_log *log);
 void pst_roll_abandon(struct pst_log *log);
 void pst_roll_index_synced(struct pst_log *log, int64_t result);
+void pst_roll_seal_synced(struct pst_log *log, int64_t result);
 void pst_roll_dir_synced(struct pst_log *log, int64_t result);
 int pst_segment_create(struct pst_log *log, struct pst_log_segment *segment);
 int pst_segment_open_log(struct pst_log *log, int64_t base_offset, unsigned flags);

@@ -30,8 +30,11 @@ begin_segment(struct pst_recover *r, int64_t base)
 	struct pst_log *log = r->log;
 	log->cur->base_offset = base;
 	int rc = pst_segment_create(log, log->cur);
-	if (rc == 0)
+	if (rc == 0) {
 		log->durable = (struct pst_durable){.next_offset = base, .segment_base = base};
+		pst_recover_seal_new(r, base);
+		pst_recover_seal_go_on(r);
+	}
 	return rc;
 }
 
@@ -88,6 +91,7 @@ continue_segment(struct pst_recover *r, const struct pst_found_segment *segment,
 		.segment_base = segment->base_offset,
 		.segment_bytes = segment->bytes,
 	};
+	pst_recover_seal_go_on(r);
 	return 0;
 }
 
@@ -140,15 +144,24 @@ closed_cleanly(struct pst_recover *r)
 		       time_bytes + sizeof(struct pst_time_entry));
 }
 
+static int continue_checked(struct pst_recover *r);
+
 static int
 continue_clean(struct pst_recover *r)
 {
 	const struct pst_found_segment *last = &r->segments[r->cnt - 1];
 	for (uint32_t i = 0; i + 1 < r->cnt; i++) {
 		int rc = pst_recover_closed_indexes(r, &r->segments[i]);
+		if (rc == 0)
+			rc = pst_recover_closed_seal(r, i);
 		if (rc < 0)
 			return rc;
 	}
+	int rc = pst_recover_seal_clean(r);
+	if (rc == -EBADMSG)
+		return continue_checked(r);
+	if (rc < 0)
+		return rc;
 	/* Its age counts from its first batch. */
 	int file = pst_recover_open(r, last->base_offset, 0);
 	if (file < 0)
@@ -173,9 +186,14 @@ check_segments(struct pst_recover *r, int64_t *next, bool *open)
 	bool sealed = false, gone = false;
 	for (uint32_t c = 0; c < i; c++) {
 		int rc = pst_recover_closed_indexes(r, &r->segments[c]);
+		if (rc == 0)
+			rc = pst_recover_closed_seal(r, c);
 		if (rc < 0)
 			return rc;
 	}
+	int before = pst_recover_seal_before(r, i);
+	if (before < 0)
+		return before;
 	*next = r->mark ? r->mark->end.next_offset : 0;
 	while (i < r->cnt) {
 		int64_t base = r->segments[i].base_offset;
@@ -198,7 +216,7 @@ check_segments(struct pst_recover *r, int64_t *next, bool *open)
 	}
 	if (expected > *next)
 		*next = expected;
-	*open = r->cnt > 0 && !sealed && !gone && *next == expected;
+	*open = r->cnt > 0 && !sealed && !gone && !r->unsealed && *next == expected;
 	return 0;
 }
 
@@ -214,7 +232,8 @@ close_last(struct pst_recover *r, int64_t next)
 	if (last->bytes > 0) {
 		if (next > r->seg.next_offset)
 			missing(r, r->seg.next_offset, next);
-		return pst_recover_indexes(r, last, true);
+		int rc = pst_recover_indexes(r, last, true);
+		return rc < 0 ? rc : pst_recover_seal_close(r, r->cnt - 1);
 	}
 	int rc = pst_recover_remove(r, last->base_offset, PST_SEGMENT_LOG);
 	if (rc == 0)

@@ -45,6 +45,12 @@ struct pst_recover {
 
 	struct pst_scan scan;
 	struct pst_segment_scan seg; /* of the segment scanned last */
+
+	/* recovery_seal.c; log->seal is of the segment scanned last. */
+	bool chained; /* link is what the next segment starts with; else not known */
+	struct pst_link link;
+	uint64_t seal_from; /* of this segment: the chain is known up to here */
+	bool unsealed;      /* this segment could not be hashed */
 };
 
 /* recovery.c. What is above closed_cleanly is set; the rest is 0. begin looks at the directory and
@@ -62,6 +68,19 @@ int pst_recover_list(struct pst_recover *r);
 int pst_recover_indexes(struct pst_recover *r, struct pst_found_segment *segment, bool final);
 /* Makes missing or misshapen indexes of a closed segment. 0 or -errno. */
 int pst_recover_closed_indexes(struct pst_recover *r, struct pst_found_segment *segment);
+
+/* recovery_seal.c: each 0 or -errno, and nothing where the log is not sealed. Of segments that are
+ * checked: before with the first one; then begin before it is scanned, end when it was mended, and
+ * close if nothing may be appended to it. Of one below: closed_seal makes a seal that is missing.
+ * At last clean (-EBADMSG: damage, check everything), or new, or neither; and go_on. */
+int pst_recover_seal_before(struct pst_recover *r, uint32_t i);
+int pst_recover_seal_begin(struct pst_recover *r, uint32_t i);
+int pst_recover_seal_end(struct pst_recover *r, uint32_t i);
+int pst_recover_seal_close(struct pst_recover *r, uint32_t i);
+int pst_recover_closed_seal(struct pst_recover *r, uint32_t i);
+int pst_recover_seal_clean(struct pst_recover *r);
+void pst_recover_seal_new(struct pst_recover *r, int64_t base);
+void pst_recover_seal_go_on(struct pst_recover *r);
 
 /* recovery_segment.c: checks segment i from the mark on and mends it. *sealed: nothing may be
  * appended to it; *gone: nothing is left of it. r->seg says how far it is good. 0 or -errno. */

@@ -99,6 +99,7 @@ pst_recover_closed_indexes(struct pst_recover *r, struct pst_found_segment *segm
 	pst_scan_start(&r->scan, file, 0, segment->bytes);
 	r->seg.base_offset = segment->base_offset;
 	r->seg.whole_from = UINT64_MAX;
+	r->seg.each = NULL;
 	pst_segment_scan_begin(&r->seg);
 	int rc = pst_segment_scan_run(&r->seg, &r->scan);
 	disk->ops->close(disk, file);

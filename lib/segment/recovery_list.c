@@ -74,6 +74,11 @@ remove_leftovers(struct pst_recover *r, const struct listing *l)
 		r->leftover_cnt++;
 	}
 	uint32_t kept = 0;
+	int64_t oldest = INT64_MAX;
+	for (uint32_t i = 0; i < r->cnt; i++) {
+		if (r->segments[i].has[PST_SEGMENT_LOG] && r->segments[i].base_offset < oldest)
+			oldest = r->segments[i].base_offset;
+	}
 	for (uint32_t i = 0; i < r->cnt; i++) {
 		struct pst_found_segment *segment = &r->segments[i];
 		if (segment->has[PST_SEGMENT_LOG]) {
@@ -90,6 +95,15 @@ remove_leftovers(struct pst_recover *r, const struct listing *l)
 				return rc;
 			r->leftover_cnt++;
 		}
+		if (!segment->has[PST_SEGMENT_SEAL])
+			continue;
+		/* Behind the oldest it speaks of a log that is lost. */
+		int rc = segment->base_offset < oldest && oldest < INT64_MAX
+				 ? pst_seal_drop(disk, dir, segment->base_offset)
+				 : pst_seal_set_aside(disk, dir, segment->base_offset);
+		if (rc < 0)
+			return rc;
+		r->leftover_cnt++;
 	}
 	r->cnt = kept;
 	return 0;

@@ -13,6 +13,10 @@ static const char *const kind_names[PST_RECOVERY_KIND_CNT] = {
 	[PST_RECOVERY_REPEATED] = "repeated",
 	[PST_RECOVERY_MISSING] = "missing",
 	[PST_RECOVERY_INDEX_REBUILT] = "index_rebuilt",
+	[PST_RECOVERY_SEAL_MADE] = "seal_made",
+	[PST_RECOVERY_SEAL_TORN] = "seal_torn",
+	[PST_RECOVERY_SEAL_DIFFERS] = "seal_differs",
+	[PST_RECOVERY_SEALS_BEGIN] = "seals_begin",
 };
 
 const char *
@@ -73,6 +77,19 @@ pst_recovery_text(const struct pst_recovery_item *item, char *out, size_t cap)
 		break;
 	case PST_RECOVERY_INDEX_REBUILT:
 		snprintf(out, cap, "%s rebuilt", item->file);
+		break;
+	case PST_RECOVERY_SEAL_MADE:
+		snprintf(out, cap, "%s was missing: made again", item->file);
+		break;
+	case PST_RECOVERY_SEAL_TORN:
+		snprintf(out, cap, "%s was torn: set aside, made again", item->file);
+		break;
+	case PST_RECOVERY_SEAL_DIFFERS:
+		snprintf(out, cap, "segment %" PRId64 " is not what was sealed: %s left as it is",
+			base, item->file);
+		break;
+	case PST_RECOVERY_SEALS_BEGIN:
+		snprintf(out, cap, "the chain of seals begins anew with segment %" PRId64, base);
 		break;
 	case PST_RECOVERY_KIND_CNT:
 		PST_ASSERT(false);

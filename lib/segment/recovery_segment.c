@@ -165,6 +165,11 @@ pst_recover_segment(struct pst_recover *r, uint32_t i, bool *sealed, bool *gone)
 	r->seg.whole_from = mark && mark->end.segment_base == segment->base_offset
 				    ? mark->end.segment_bytes
 				    : 0;
+	int begun = pst_recover_seal_begin(r, i);
+	if (begun < 0) {
+		r->disk->ops->close(r->disk, file);
+		return begun;
+	}
 	*sealed = *gone = false;
 	pst_segment_scan_begin(&r->seg);
 	int rc = pst_segment_scan_run(&r->seg, &r->scan);
@@ -186,15 +191,21 @@ pst_recover_segment(struct pst_recover *r, uint32_t i, bool *sealed, bool *gone)
 	}
 	r->disk->ops->close(r->disk, file);
 	if (rc == 0 && *gone)
+		rc = pst_seal_set_aside(r->disk, r->log->dir, segment->base_offset);
+	if (rc == 0 && *gone)
 		rc = pst_recover_remove(r, segment->base_offset, PST_SEGMENT_INDEX);
 	if (rc < 0 || *gone)
 		return rc;
 	segment->max_ts_ms = r->seg.index.best_ts_ms;
 	if (next >= 0 && segment->bytes == 0) {
-		*gone = true; /* an empty segment before another says nothing */
-		return pst_recover_remove(r, segment->base_offset, PST_SEGMENT_LOG);
+		*gone = true; /* an empty segment before another says nothing; its seal might */
+		rc = pst_seal_set_aside(r->disk, r->log->dir, segment->base_offset);
+		return rc < 0 ? rc : pst_recover_remove(r, segment->base_offset, PST_SEGMENT_LOG);
 	}
-	return pst_recover_indexes(r, segment, next >= 0 || *sealed);
+	rc = pst_recover_seal_end(r, i);
+	if (rc == 0)
+		rc = pst_recover_indexes(r, segment, next >= 0 || *sealed);
+	return rc < 0 || (next < 0 && !*sealed) ? rc : pst_recover_seal_close(r, i);
 }
 
 int
@@ -217,6 +228,8 @@ pst_recover_overlap(struct pst_recover *r, uint32_t i)
 		pst_recover_item(r, &item);
 	}
 	r->disk->ops->close(r->disk, file);
+	if (rc == 0)
+		rc = pst_seal_set_aside(r->disk, r->log->dir, segment->base_offset);
 	if (rc == 0)
 		rc = pst_recover_remove(r, segment->base_offset,
 			segment->bytes > 0 ? PST_SEGMENT_INDEX : PST_SEGMENT_LOG);

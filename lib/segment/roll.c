@@ -142,14 +142,17 @@ write_old(struct pst_log *log)
 	log->roll = PST_ROLL_SYNC;
 }
 
-/* Completes the old segment's indexes and has them synced; that goes on beside the new segment's
- * creation. */
+/* Completes the old segment's indexes and its seal and has them synced; that goes on beside the new
+ * segment's creation. */
 static void
 sync_indexes(struct pst_log *log)
 {
 	struct pst_appender *app = log->app;
-	if (log->index_queued_cnt == 0)
+	if (log->index_queued_cnt == 0) {
+		if (log->seal_file < 0)
+			pst_sealing_complete(log);
 		pst_index_complete(log, log->old);
+	}
 	for (; log->index_queued_cnt < 2; log->index_queued_cnt++) {
 		struct pst_index_file *f = log->index_queued_cnt == 0 ? &log->old->index
 								      : &log->old->timeindex;
@@ -159,7 +162,23 @@ sync_indexes(struct pst_log *log)
 			return;
 		log->index_sync_cnt++;
 	}
+	if (log->seal_file >= 0) {
+		if (app->disk->ops->queue_sync(app->queue, log->seal_file, false, &log->seal_io) !=
+			0)
+			return;
+		log->index_sync_cnt++;
+	}
 	log->roll = PST_ROLL_CREATE;
+}
+
+void
+pst_roll_seal_synced(struct pst_log *log, int64_t result)
+{
+	log->index_sync_cnt--;
+	if (result < 0) {
+		log->app->stats.last_errno = (int)-result;
+		log->seal_broken = true;
+	}
 }
 
 void
@@ -231,7 +250,10 @@ end(struct pst_log *log)
 	log->durable = (struct pst_durable){
 		.next_offset = log->cur->base_offset,
 		.segment_base = log->cur->base_offset,
+		.linked = log->durable.linked,
+		.link = log->durable.link,
 	};
+	pst_sealing_end(log);
 	log->old = NULL;
 	log->roll = PST_ROLL_NONE;
 	pst_log_publish(log);

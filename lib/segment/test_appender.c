@@ -46,7 +46,7 @@ Test(appender, file_is_batches_one_behind_the_other)
 	cr_assert_arr_eq(got, expected, len);
 	char *names = fix_names(f);
 	cr_assert_str_eq(names, "00000000000000000000.index 00000000000000000000.log "
-				"00000000000000000000.timeindex");
+				"00000000000000000000.seal 00000000000000000000.timeindex");
 	free(names);
 	free(got);
 	free(expected);

@@ -56,7 +56,8 @@ fix_free(struct fix *f)
 struct pst_log_config
 fix_log_config(void)
 {
-	return (struct pst_log_config){.topic = "t", .segment_bytes_max = 1024 * 1024};
+	return (struct pst_log_config){
+		.topic = "t", .segment_bytes_max = 1024 * 1024, .sealed = true};
 }
 
 int

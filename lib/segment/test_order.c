@@ -416,7 +416,7 @@ Test(order, retired_one_by_one)
 		unsigned names = 0;
 		while (idx < sync)
 			names += fault.events[idx++].call == FAULT_UNLINK;
-		cr_assert_eq(names, 3, "%u names in one step", names);
+		cr_assert_eq(names, 4, "%u names in one step", names);
 		cnt++;
 	}
 	cr_assert_geq(cnt, 5);

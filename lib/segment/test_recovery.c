@@ -142,7 +142,8 @@ Test(recovery, removes_leftovers_and_nothing_else)
 	char *names = fix_names(f);
 	cr_assert_str_eq(names, "00000000000000000000.index 00000000000000000000.log "
 				"00000000000000000000.log.damaged-5-00000001 "
-				"00000000000000000000.timeindex leader-epoch-checkpoint");
+				"00000000000000000000.seal 00000000000000000000.timeindex "
+				"leader-epoch-checkpoint");
 	free(names);
 	fix_free(f);
 }

@@ -243,8 +243,9 @@ Test(recovery, goes_on_behind_what_was_promised)
 	cr_assert_eq(fix_close(f), 0);
 	char *names = fix_names(f);
 	cr_assert_str_eq(names, "00000000000000000000.index 00000000000000000000.log "
-				"00000000000000000000.timeindex 00000000000000000016.index "
-				"00000000000000000016.log 00000000000000000016.timeindex");
+				"00000000000000000000.seal 00000000000000000000.timeindex "
+				"00000000000000000016.index 00000000000000000016.log "
+				"00000000000000000016.seal 00000000000000000016.timeindex");
 	free(names);
 	/* Readers pass over the gap; verify names it. */
 	struct pst_verify_totals totals;

@@ -10,34 +10,72 @@
 #include "segment/verifying.h"
 
 static void
-print_line(struct pst_verifying *v, const char *kind, const char *name, uint64_t pos,
-	const char *fmt, va_list ap)
+tell(struct pst_verifying *v, bool harmless, const char *name, uint64_t pos, const char *text)
 {
-	if (!v->out)
+	if (v->sink->finding)
+		v->sink->finding(v->sink->arg, v->log.name, name, pos, harmless, text);
+}
+
+/* The first place that is not as it should be. */
+static void
+remember(struct pst_verifying *v, const char *name, uint64_t pos, int64_t offset, const char *text)
+{
+	if (v->said.wrong)
 		return;
-	fprintf(v->out, "%s/%s%s%s:%" PRIu64 ": %s", v->data_dir, v->log.name, name ? "/" : "",
-		name ? name : "", pos, kind);
-	vfprintf(v->out, fmt, ap);
-	fputc('\n', v->out);
+	snprintf(v->wrong, sizeof(v->wrong), "%s:%" PRIu64 ": %s", name ? name : v->log.name, pos,
+		text);
+	v->said.whole_to = offset;
+	v->said.wrong = v->wrong;
+	while (v->said.range_cnt > 0 && v->ranges[v->said.range_cnt - 1].from >= offset)
+		v->said.range_cnt--;
+	if (v->said.range_cnt > 0 && v->ranges[v->said.range_cnt - 1].to > offset)
+		v->ranges[v->said.range_cnt - 1].to = offset;
+}
+
+static bool
+is_index(const char *name)
+{
+	size_t len = name ? strlen(name) : 0;
+	return len > 5 && strcmp(name + len - 5, "index") == 0;
 }
 
 void
 pst_verify_finding(struct pst_verifying *v, const char *name, uint64_t pos, const char *fmt, ...)
 {
+	char text[PST_VERIFY_TEXT_BYTES / 2];
 	va_list ap;
 	va_start(ap, fmt);
-	print_line(v, "", name, pos, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	tell(v, false, name, pos, text);
+	/* Indexes are made from the log: the log is whole without them. */
+	if (!is_index(name))
+		remember(v, name, pos, v->seg.next_offset, text);
 	v->totals->finding_cnt++;
 }
 
 void
 pst_verify_note(struct pst_verifying *v, const char *name, uint64_t pos, const char *fmt, ...)
 {
+	char text[PST_VERIFY_TEXT_BYTES / 2];
 	va_list ap;
 	va_start(ap, fmt);
-	print_line(v, "note: ", name, pos, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	tell(v, true, name, pos, text);
+	v->totals->note_cnt++;
+}
+
+void
+pst_verify_gap(struct pst_verifying *v, const char *name, int64_t offset, const char *fmt, ...)
+{
+	char text[PST_VERIFY_TEXT_BYTES / 2];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	tell(v, true, name, 0, text);
+	remember(v, name, 0, offset, text);
 	v->totals->note_cnt++;
 }
 
@@ -55,6 +93,8 @@ look_at_name(void *arg, const char *name)
 		v->damaged = grown;
 		grown[v->damaged_cnt++] = base;
 		pst_verify_note(v, name, 0, "damaged bytes that recovery set aside");
+	} else if (strlen(name) > 33 && strncmp(name + 20, ".seal.damaged-", 14) == 0) {
+		pst_verify_note(v, name, 0, "a seal that was set aside");
 	} else if (!pst_segment_name_parse(name, &base, &kind)) {
 		pst_verify_note(v, name, 0, "not penstock's");
 	} else if (kind != PST_SEGMENT_LOG) {
@@ -63,7 +103,7 @@ look_at_name(void *arg, const char *name)
 			has_log = v->log.bases[i] == base;
 		/* A daemon may be making or removing the segment just now. */
 		if (!has_log && v->log.source != PST_END_LIVE)
-			pst_verify_note(v, name, 0, "index of a segment that is not there");
+			pst_verify_note(v, name, 0, "of a segment that is not there");
 	}
 	return 0;
 }
@@ -81,6 +121,9 @@ verify_log(struct pst_verifying *v)
 	if (rc < 0)
 		return rc;
 	v->expected = -1;
+	v->said.name = log->name;
+	v->said.from = log->base_cnt > 0 ? log->bases[0] : log->end.next_offset;
+	v->said.to = v->said.whole_to = log->end.next_offset;
 	bool has_end = false;
 	for (uint32_t i = 0; i < log->base_cnt; i++) {
 		if (log->bases[i] > log->end.segment_base) {
@@ -105,8 +148,7 @@ verify_log(struct pst_verifying *v)
 struct top {
 	struct pst_disk *disk;
 	int dir;
-	const char *path;
-	FILE *out;
+	const struct pst_verify_sink *sink;
 	struct pst_verify_totals *totals;
 	int error;
 };
@@ -119,21 +161,29 @@ verify_partition(void *arg, const char *name)
 	uint32_t partition;
 	if (!pst_log_dir_parse(name, topic, &partition))
 		return 0;
-	struct pst_verifying v = {.data_dir = top->path, .out = top->out, .totals = top->totals};
+	struct pst_verifying v = {.sink = top->sink, .totals = top->totals};
 	int rc = pst_reading_open(&v.log, top->disk, top->dir, name);
 	if (rc == -ENOTDIR || rc == -ELOOP)
 		return 0;
 	if (rc == 0) {
 		rc = pst_batch_decoder_create(&v.decoder);
 		if (rc == 0) {
-			rc = verify_log(&v);
+			rc = pst_seal_init(&v.seal);
+			if (rc == 0)
+				rc = verify_log(&v);
 			pst_batch_decoder_destroy(v.decoder);
 		}
 		pst_segment_scan_fini(&v.seg);
-		free(v.damaged);
 		top->totals->partition_cnt++;
 		if (rc < 0)
 			pst_verify_finding(&v, NULL, 0, "cannot be read: %s", strerror(-rc));
+		v.said.name = name;
+		v.said.ranges = v.ranges;
+		if (top->sink->partition)
+			top->sink->partition(top->sink->arg, &v.said);
+		pst_seal_fini(&v.seal);
+		free(v.damaged);
+		free(v.ranges);
 		pst_reading_close(&v.log);
 	}
 	/* One partition that cannot be read does not hide the others. */
@@ -143,17 +193,40 @@ verify_partition(void *arg, const char *name)
 }
 
 int
+pst_verify_with(struct pst_disk *disk, const char *data_dir, const struct pst_verify_sink *sink,
+	struct pst_verify_totals *totals)
+{
+	struct top top = {.disk = disk ? disk : pst_disk_real(), .sink = sink, .totals = totals};
+	memset(totals, 0, sizeof(*totals));
+	top.dir = top.disk->ops->open(top.disk, PST_DISK_CWD, data_dir, PST_DISK_DIR);
+	if (top.dir < 0)
+		return top.dir;
+	int rc = top.disk->ops->list(top.disk, top.dir, verify_partition, &top);
+	top.disk->ops->close(top.disk, top.dir);
+	return rc < 0 ? rc : top.error;
+}
+
+struct lines {
+	const char *data_dir;
+	FILE *out;
+};
+
+static void
+print_line(void *arg, const char *partition, const char *file, uint64_t pos, bool harmless,
+	const char *text)
+{
+	struct lines *lines = arg;
+	fprintf(lines->out, "%s/%s%s%s:%" PRIu64 ": %s%s\n", lines->data_dir, partition,
+		file ? "/" : "", file ? file : "", pos, harmless ? "note: " : "", text);
+}
+
+int
 pst_verify_on(
 	struct pst_disk *disk, const char *data_dir, FILE *out, struct pst_verify_totals *totals)
 {
-	struct top top = {.disk = disk, .path = data_dir, .out = out, .totals = totals};
-	memset(totals, 0, sizeof(*totals));
-	top.dir = disk->ops->open(disk, PST_DISK_CWD, data_dir, PST_DISK_DIR);
-	if (top.dir < 0)
-		return top.dir;
-	int rc = disk->ops->list(disk, top.dir, verify_partition, &top);
-	disk->ops->close(disk, top.dir);
-	return rc < 0 ? rc : top.error;
+	struct lines lines = {data_dir, out};
+	struct pst_verify_sink sink = {.arg = &lines, .finding = out ? print_line : NULL};
+	return pst_verify_with(disk, data_dir, &sink, totals);
 }
 
 int

@@ -21,6 +21,7 @@ check_records(void *arg, const struct pst_scan *scan, enum pst_batch_verdict *ve
 	if (rc < 0)
 		return false;
 	v->totals->record_cnt += cnt;
+	pst_verify_seal_batch(v, scan);
 	if (scan->info.leader_epoch != PST_LEADER_EPOCH) {
 		char name[PST_SEGMENT_NAME_BYTES];
 		pst_segment_name(name, v->seg.base_offset, PST_SEGMENT_LOG);
@@ -57,6 +58,7 @@ walk(struct pst_verifying *v, const char *name, bool *trim, int64_t next_base, i
 			return good;
 		}
 		good = false;
+		pst_verify_seal_lost(v);
 		if (seg->verdict == PST_BATCH_OK)
 			pst_verify_finding(v, name, pos,
 				"offsets do not follow: %" PRId64 " instead of %" PRId64,
@@ -198,24 +200,25 @@ set_aside(const struct pst_verifying *v, int64_t from, int64_t to)
 	return false;
 }
 
-/* From the segment before to this one. */
-static void
+/* From the segment before to this one. True: offsets are missing before it. */
+static bool
 check_follows(struct pst_verifying *v, const char *name, uint32_t i)
 {
 	int64_t base = v->log.bases[i];
 	if (v->expected < 0 || base == v->expected)
-		return;
+		return false;
 	if (base < v->expected)
 		pst_verify_finding(v, name, 0,
 			"begins with offset %" PRId64 ", which the segment before has", base);
 	else if (set_aside(v, v->log.bases[i - 1], base))
-		pst_verify_note(v, name, 0,
+		pst_verify_gap(v, name, v->expected,
 			"offsets %" PRId64 " to %" PRId64 " before it: damaged, set aside",
 			v->expected, base - 1);
 	else
 		pst_verify_finding(v, name, 0,
 			"offsets %" PRId64 " to %" PRId64 " before it are missing", v->expected,
 			base - 1);
+	return base > v->expected;
 }
 
 static enum index_state
@@ -259,12 +262,17 @@ pst_verify_segment(struct pst_verifying *v, uint32_t i)
 			log->disk->ops->close(log->disk, file);
 		return 0;
 	}
-	check_follows(v, name, i);
+	bool gap = check_follows(v, name, i);
 	v->seg.base_offset = base;
 	v->seg.whole_from = 0;
 	v->seg.each = check_records;
 	v->seg.arg = v;
 	pst_segment_scan_begin(&v->seg);
+	rc = pst_verify_seal_begin(v, i, last, gap);
+	if (rc < 0) {
+		log->disk->ops->close(log->disk, file);
+		return rc;
+	}
 	pst_scan_start(&log->scan, file, 0, limit);
 	bool good = walk(v, name, &trim, next_base, &rc);
 	if (trim)
@@ -280,6 +288,8 @@ pst_verify_segment(struct pst_verifying *v, uint32_t i)
 				log->end.next_offset);
 		check_tail(v, name, file, limit);
 	}
+	int ended = pst_verify_seal_end(v, last, good && rc == 0, set_aside(v, base, base));
+	rc = rc < 0 ? rc : ended;
 	v->totals->segment_cnt++;
 	v->totals->batch_cnt += v->seg.batch_cnt;
 	v->totals->bytes += limit;
