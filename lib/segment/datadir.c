@@ -56,17 +56,6 @@ open_dir(struct pst_disk *disk, const char *path, struct pst_diag *diag)
 				"make its parent directory, writable for penstock's user",
 				"cannot make the data directory: %s", strerror(-rc));
 		fd = ops->open(disk, PST_DISK_CWD, path, PST_DISK_DIR);
-		int parent = fd >= 0 ? ops->open(disk, fd, "..", PST_DISK_DIR) : -1;
-		if (parent >= 0) {
-			rc = ops->sync(disk, parent);
-			ops->close(disk, parent);
-			if (rc < 0) {
-				ops->close(disk, fd);
-				return pst_diag_set(diag, path, 0, NULL, NULL,
-					"cannot sync the parent of the data directory: %s",
-					strerror(-rc));
-			}
-		}
 	}
 	if (fd == -ELOOP)
 		return pst_diag_set(diag, path, 0, NULL, "name the directory that it points to",
@@ -78,6 +67,24 @@ open_dir(struct pst_disk *disk, const char *path, struct pst_diag *diag)
 		return pst_diag_set(diag, path, 0, NULL, NULL, "cannot open the data directory: %s",
 			strerror(-fd));
 	return fd;
+}
+
+/* The directory's own name, before anything is in it: also of one that was made by a run that ended
+ * before it came to this. */
+static int
+sync_parent(struct pst_datadir *dir, struct pst_diag *diag)
+{
+	const struct pst_disk_ops *ops = dir->disk->ops;
+	int parent = ops->open(dir->disk, dir->fd, "..", PST_DISK_DIR);
+	if (parent == -EACCES || parent == -EPERM)
+		return 0; /* not ours to open: whoever owns it made the directory */
+	int rc = parent < 0 ? parent : ops->sync(dir->disk, parent);
+	if (parent >= 0)
+		ops->close(dir->disk, parent);
+	if (rc < 0)
+		return pst_diag_set(diag, dir->path, 0, NULL, NULL,
+			"cannot sync the parent of the data directory: %s", strerror(-rc));
+	return 0;
 }
 
 static int
@@ -93,7 +100,7 @@ check_contents(struct pst_datadir *dir, struct pst_diag *diag)
 			"name an empty directory, or one that penstock made",
 			"the data directory has files that are not penstock's (\"%s\"%s)",
 			c.example, c.foreign > 1 ? " and more" : "");
-	return 0;
+	return c.ours ? 0 : sync_parent(dir, diag);
 }
 
 /* Takes the lock. A holder whose process is gone is waited for: its last writes are ending. */

@@ -14,23 +14,26 @@ pst_errno_passes(int err)
 	       err == ENOMEM;
 }
 
+/* Everything comes back. Of the segment being written, what begins before in_doubt may be on the
+ * disk. */
 static void
-fail_pending(struct pst_log *log, enum pst_append_status written)
+fail_pending(struct pst_log *log, uint64_t in_doubt)
 {
 	const struct pst_log_segment *segment = log->old ? log->old : log->cur;
 	struct pst_pending *node;
 	while ((node = log->pending.first)) {
-		bool whole = node->segment == segment && node->end <= log->fail_pos;
+		bool doubt = node->segment == segment && node->pos < in_doubt;
 		log->app->stats.unsynced_bytes -= node->end - node->pos;
-		pst_log_finish(log, node, whole ? written : PST_APPEND_WRITE_FAILED);
+		pst_log_finish(log, node, doubt ? PST_APPEND_SYNC_FAILED : PST_APPEND_WRITE_FAILED);
 	}
 }
 
-/* The log has failed: everything comes back; buffers when the disk no longer reads them. */
+/* The log has failed: everything comes back; buffers when the disk no longer reads them. What was
+ * ever handed to the disk may be found by the next recovery, be it that its write failed. */
 void
 pst_log_give_up(struct pst_log *log)
 {
-	fail_pending(log, PST_APPEND_SYNC_FAILED);
+	fail_pending(log, log->old ? log->old->issued : log->cur->issued);
 	pst_pieces_drop_rests(log, log->old ? log->old : log->cur);
 	if (log->write_cnt > 0)
 		return;
@@ -43,7 +46,7 @@ pst_log_give_up(struct pst_log *log)
 }
 
 void
-pst_log_write_failed(struct pst_log *log, uint64_t pos, int err)
+pst_log_write_failed(struct pst_log *log, int err)
 {
 	log->app->stats.last_errno = err;
 	if (log->failed)
@@ -52,10 +55,8 @@ pst_log_write_failed(struct pst_log *log, uint64_t pos, int err)
 	if (log->repair == PST_REPAIR_NONE) {
 		log->repair = PST_REPAIR_DRAIN;
 		log->fail_errno = err;
-		log->fail_pos = pos;
 		return;
 	}
-	log->fail_pos = pst_min_u64(log->fail_pos, pos);
 	if (pst_errno_passes(log->fail_errno))
 		log->fail_errno = err;
 }
@@ -67,11 +68,7 @@ pst_log_sync_failed(struct pst_log *log, int err)
 	struct pst_appender *app = log->app;
 	app->stats.last_errno = err;
 	atomic_store_explicit(&app->dir->failed, true, memory_order_relaxed);
-	if (!log->failed) {
-		if (log->repair == PST_REPAIR_NONE)
-			log->fail_pos = UINT64_MAX;
-		log->failed = true;
-	}
+	log->failed = true;
 	pst_log_activate(log);
 	pst_log_give_up(log);
 }
@@ -81,13 +78,12 @@ void
 pst_log_create_failed(struct pst_log *log, int err)
 {
 	log->app->stats.last_errno = err;
-	log->fail_pos = 0;
 	if (!pst_errno_passes(err)) {
 		log->failed = true;
 		pst_log_give_up(log);
 		return;
 	}
-	fail_pending(log, PST_APPEND_WRITE_FAILED);
+	fail_pending(log, 0);
 	pst_pieces_free(log->app, log->cur);
 	log->next_offset = log->durable.next_offset;
 	pst_sealing_back(log);
@@ -142,13 +138,13 @@ pst_repair_synced(struct pst_log *log, int64_t result)
 	log->app->stats.sync_cnt++;
 	if (log->failed)
 		return;
-	log->fail_pos = 0;
-	fail_pending(log, PST_APPEND_WRITE_FAILED);
+	fail_pending(log, 0);
 	if (log->old)
 		pst_roll_abandon(log);
 	struct pst_log_segment *segment = log->cur;
 	pst_pieces_free(log->app, segment);
-	segment->end = segment->want = segment->allocated = log->durable.segment_bytes;
+	segment->end = segment->want = log->durable.segment_bytes;
+	segment->issued = segment->allocated = segment->end;
 	if (segment->end == 0)
 		segment->first_ns = 0;
 	log->next_offset = log->durable.next_offset;

@@ -225,7 +225,7 @@ pst_log_write_done(struct pst_piece *piece, int64_t result)
 	log->write_cnt--;
 	piece->in_flight = false;
 	if (result < 0) {
-		pst_log_write_failed(log, piece->iov_pos, (int)-result);
+		pst_log_write_failed(log, (int)-result);
 		return;
 	}
 	log->app->stats.write_bytes += piece->issued - piece->done;

@@ -92,6 +92,7 @@ struct pst_log_segment {
 	int file;
 	uint64_t end;       /* of the last batch taken */
 	uint64_t want;      /* to be written now, also from a part-filled piece */
+	uint64_t issued;    /* handed to the disk up to here, whatever became of it */
 	uint64_t allocated; /* blocks are reserved up to here */
 	uint64_t first_ns;  /* when its first batch came; 0: empty, or not known yet */
 	struct pst_piece *first, *last;
@@ -170,7 +171,6 @@ struct pst_log {
 
 	enum pst_repair repair;
 	int fail_errno;
-	uint64_t fail_pos;
 	bool failed;
 
 	struct pst_closed_segment *closed;             /* oldest first */
@@ -272,7 +272,7 @@ void pst_closed_add(struct pst_log *log, int64_t base_offset, uint64_t bytes, in
 
 /* failure.c */
 bool pst_errno_passes(int err);
-void pst_log_write_failed(struct pst_log *log, uint64_t pos, int err);
+void pst_log_write_failed(struct pst_log *log, int err);
 void pst_log_sync_failed(struct pst_log *log, int err);
 void pst_log_create_failed(struct pst_log *log, int err);
 void pst_log_give_up(struct pst_log *log);

@@ -177,6 +177,7 @@ write_piece(struct pst_log *log, struct pst_log_segment *segment, struct pst_pie
 	piece->iov_pos = piece->pos + start;
 	piece->issued = piece->used;
 	piece->in_flight = true;
+	segment->issued = pst_max_u64(segment->issued, piece->pos + piece->issued);
 	log->write_cnt++;
 	log->app->stats.in_flight_bytes += pst_piece_left(piece);
 	allocate_ahead(log, segment, piece->pos + pst_align_up(piece->used, PST_BLOCK_BYTES));

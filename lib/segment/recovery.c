@@ -106,8 +106,6 @@ open_dir(struct pst_recover *r)
 		return log->dir;
 	int rc = disk->ops->mkdir(disk, top, log->name);
 	if (rc == 0)
-		rc = disk->ops->sync(disk, top);
-	if (rc == 0)
 		rc = log->dir = disk->ops->open(disk, top, log->name, PST_DISK_DIR);
 	return rc;
 }
@@ -298,6 +296,10 @@ mend(struct pst_recover *r)
 	bool empty = r->cnt == 0;
 	if (empty) {
 		int64_t next = r->mark ? r->mark->end.next_offset : 0;
+		/* The partition's own name, before anything is in it: it may be another run's. */
+		rc = r->disk->ops->sync(r->disk, r->log->app->dir->fd);
+		if (rc < 0)
+			return rc;
 		if (next > 0)
 			missing(r, 0, next);
 		rc = begin_segment(r, next);
