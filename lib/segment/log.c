@@ -128,6 +128,8 @@ void
 pst_log_flush(struct pst_log *log)
 {
 	struct pst_log_segment *segment = log->cur;
+	if (log->failed)
+		return; /* it waits for what is in flight; its pieces are gone */
 	if (log->old || log->syncing || segment->want > log->durable.segment_bytes) {
 		log->flush_again = true;
 		return;
