@@ -1,0 +1,47 @@
+/* The log on the simulated disk, at a size for every day; the program sim_segment does the same at
+ * any. */
+#include <criterion/criterion.h>
+
+#include "segment/sim/story.h"
+
+/* Sanitizers make all this ten times slower. */
+#ifdef __SANITIZE_ADDRESS__
+#define STATE_CNT 800
+#define CALL_STEP 9
+#else
+#define STATE_CNT 5000
+#define CALL_STEP 1
+#endif
+
+TestSuite(sim, .init = sim_memory_prepare);
+
+Test(sim, power_lost_and_processes_killed)
+{
+	struct sim_plan plan = {
+		.seed = 1, .one_of = STATE_CNT / 200, .variant_cnt = 3, .out = stderr};
+	struct sim_counts counts = {0};
+	for (unsigned i = 0; counts.state_cnt < STATE_CNT; i++)
+		cr_assert_eq(sim_story(&plan, i, &counts), 0);
+	/* It has been everywhere. */
+	for (int i = 0; i < SIM_ORIGIN_CNT; i++)
+		cr_assert_gt(counts.by_origin[i], 0, "%s", sim_origin_name(i));
+	cr_assert_gt(counts.roll_cnt, 0);
+	cr_assert_gt(counts.retired_cnt, 0);
+	cr_assert_gt(counts.cut_cnt, 0);
+#ifndef __SANITIZE_ADDRESS__
+	cr_assert_gt(counts.gone_cnt, 0);
+	cr_assert_gt(counts.set_aside_cnt, 0);
+#endif
+	cr_assert_gt(counts.undurable_found_cnt, 0);
+}
+
+/* This seed has shown a directory whose name no start made durable, a failed write that was there
+ * after all, and a flush of a log that had failed. */
+Test(sim, every_call_fails)
+{
+	struct sim_plan plan = {
+		.seed = 5, .one_of = 8, .variant_cnt = 3, .call_step = CALL_STEP, .out = stderr};
+	struct sim_counts counts = {0};
+	cr_assert_eq(sim_every_call(&plan, &counts), 0);
+	cr_assert_gt(counts.mishap_cnt, 1000 / CALL_STEP);
+}
