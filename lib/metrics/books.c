@@ -61,6 +61,26 @@ events_residual(struct pst_exposition *x, const struct pst_observation *o, size_
 			pst_label_listener(o, l), NULL);
 }
 
+/* ---- senders: only how many, for a label of theirs would have no bound ---- */
+
+static void
+sources(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+{
+	pst_exposition_u64(x, o->sources.total, NULL);
+}
+
+static void
+sources_left(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+{
+	pst_exposition_u64(x, o->sources.left_cnt, NULL);
+}
+
+static void
+missing(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+{
+	pst_exposition_u64(x, o->sources.kept.gap_messages + o->sources.others.gap_messages, NULL);
+}
+
 /* ---- by queue ---- */
 
 static void
@@ -176,6 +196,11 @@ static const struct pst_family families[] = {
 	CELL("penstock_empty_lines_total", COUNTER, empty_lines, "Lines without a byte, skipped."),
 	CELL("penstock_events_late_total", COUNTER, late,
 		"Messages that filled a gap of their session."),
+	{"penstock_events_missing_total", PST_METRIC_COUNTER, missing, 0,
+		"Sequence numbers that were found to be missing; some may come late."},
+	{"penstock_sources", PST_METRIC_GAUGE, sources, 0, "Senders that are counted one by one."},
+	{"penstock_sources_left_total", PST_METRIC_COUNTER, sources_left, 0,
+		"Senders whose counts were added to the others' to make room."},
 	CELL("penstock_events_untracked_total", COUNTER, untracked,
 		"Messages stored without knowing whether they are copies."),
 	CELL("penstock_events_quarantine_cut_total", COUNTER, quarantine_cut,

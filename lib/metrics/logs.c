@@ -25,6 +25,53 @@ failed(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
 			x, o->logs[s].failed_cnt, "stream", o->profile->streams[s].name, NULL);
 }
 
+/* ---- data directories ---- */
+
+static void
+by_directory(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+{
+	for (uint16_t d = 0; d < o->profile->data_dir_cnt; d++)
+		if (o->space[d].size_bytes)
+			pst_exposition_u64(x, pst_word_at(&o->space[d], offset), "dir",
+				o->profile->data_dirs[d], NULL);
+}
+
+/* ---- what recovery found at the start, all partitions together ---- */
+
+static void
+recovery_time(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+{
+	pst_exposition_seconds(x, o->pipeline->recovery_ns, NULL);
+}
+
+static void
+recovery_sum(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < o->pipeline->log_cnt; i++)
+		sum += pst_word_at(&o->pipeline->logs[i].recovery, offset);
+	pst_exposition_u64(x, sum, NULL);
+}
+
+static void
+recovery_findings(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < o->pipeline->log_cnt; i++)
+		sum += o->pipeline->logs[i].recovery.item_cnt;
+	pst_exposition_u64(x, sum, NULL);
+}
+
+#define SPACE(name, field, help)                                                                   \
+	{                                                                                          \
+		name, PST_METRIC_GAUGE, by_directory, offsetof(struct pst_space, field), help      \
+	}
+#define RECOVERY(name, field, help)                                                                \
+	{                                                                                          \
+		name, PST_METRIC_GAUGE, recovery_sum, offsetof(struct pst_recovery, field), help   \
+	}
 #define LOG(name, type, field, help)                                                               \
 	{                                                                                          \
 		name, PST_METRIC_##type, by_stream, offsetof(struct pst_stream_logs, field), help  \
@@ -50,6 +97,18 @@ static const struct pst_family families[] = {
 		"Segments removed by retention."),
 	LOG("penstock_log_retired_bytes_total", COUNTER, retired_bytes,
 		"Bytes of the segments removed by retention."),
+	SPACE("penstock_data_size_bytes", size_bytes, "Size of the data directory's filesystem."),
+	SPACE("penstock_data_free_bytes", free_bytes, "Free of it for the daemon."),
+	{"penstock_recovery_seconds", PST_METRIC_GAUGE, recovery_time, 0,
+		"How long recovery took at the start."},
+	RECOVERY("penstock_recovery_checked_bytes", checked_bytes,
+		"Bytes that recovery walked through at the start."),
+	RECOVERY("penstock_recovery_cut_bytes", cut_bytes,
+		"Bytes of torn tails, never acknowledged, that recovery cut at the start."),
+	RECOVERY("penstock_recovery_set_aside_bytes", set_aside_bytes,
+		"Bytes of damage that recovery set aside at the start."),
+	{"penstock_recovery_findings", PST_METRIC_GAUGE, recovery_findings, 0,
+		"What recovery found and did at the start: so many things."},
 };
 
 const struct pst_families pst_families_logs = {families, PST_ARRAY_CNT(families)};

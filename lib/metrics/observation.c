@@ -1,6 +1,7 @@
 #include "metrics/observation.h"
 
 #include <stdio.h>
+#include <sys/statvfs.h>
 
 int
 pst_observation_init(struct pst_observation *o, struct pst_pipeline *pipeline)
@@ -32,6 +33,19 @@ sum_cells(struct pst_observation *o)
 		}
 }
 
+static struct pst_space
+space_of(const char *directory)
+{
+	struct statvfs fs;
+
+	if (statvfs(directory, &fs) != 0)
+		return (struct pst_space){0};
+	return (struct pst_space){
+		.size_bytes = (uint64_t)fs.f_blocks * fs.f_frsize,
+		.free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize,
+	};
+}
+
 int
 pst_observation_take(struct pst_observation *o, struct pst_pipeline *pipeline)
 {
@@ -47,6 +61,9 @@ pst_observation_take(struct pst_observation *o, struct pst_pipeline *pipeline)
 	if (pipeline->ksock)
 		pst_ksock_stats(pipeline->ksock, &o->kernel_path);
 	pst_pipeline_rules(pipeline, 0, NULL, 0, &o->rules);
+	pst_pipeline_sources(pipeline, 0, NULL, 0, &o->sources);
+	for (uint16_t d = 0; d < o->profile->data_dir_cnt; d++)
+		o->space[d] = space_of(o->profile->data_dirs[d]);
 	return 0;
 }
 

@@ -358,6 +358,7 @@ occurrences(const char *text, const char *what)
 Test(metrics, sums_over_queues_and_listeners)
 {
 	fake.rule_cnt = 7;
+	fake.source_cnt = 5;
 	fake.rules_generation = 3;
 	start();
 	pst_metrics_attach(metrics, fake_pipeline(2, 2, 2));
@@ -374,6 +375,9 @@ Test(metrics, sums_over_queues_and_listeners)
 	cr_expect(strstr(text, "\npenstock_stream_routed_total{stream=\"stream.1\"} 1\n"));
 	cr_expect(strstr(text, "\npenstock_log_bytes{stream=\"stream.1\"} 1001\n"));
 	cr_expect(strstr(text, "\npenstock_rules_generation 3\n"));
+	cr_expect(strstr(text, "\npenstock_sources 5\n"));
+	cr_expect(strstr(text, "\npenstock_sources_left_total 0\n"));
+	cr_expect(strstr(text, "\npenstock_events_missing_total 12\n"));
 	cr_expect(strstr(text, "\npenstock_rules_loaded 7\n"));
 	cr_expect(strstr(text, "\npenstock_lcore_info{lcore=\"rx1\",cpu=\"0\"} 1\n"));
 	pst_metrics_close(metrics);
