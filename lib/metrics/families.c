@@ -30,6 +30,7 @@ pst_families_write(struct pst_exposition *x, const struct pst_observation *o)
 	static const struct pst_families *const all[] = {
 		&pst_families_daemon,
 		&pst_families_books,
+		&pst_families_ledger,
 		&pst_families_logs,
 		&pst_families_lcores,
 		&pst_families_ports,

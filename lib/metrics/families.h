@@ -20,6 +20,7 @@ struct pst_families {
 };
 
 extern const struct pst_families pst_families_books;  /* books.c */
+extern const struct pst_families pst_families_ledger; /* ledger.c: its keeper */
 extern const struct pst_families pst_families_lcores; /* lcores.c: rx and writers */
 extern const struct pst_families pst_families_logs;   /* logs.c: streams on disk */
 extern const struct pst_families pst_families_ports;  /* ports.c: ports, kernel path */

@@ -1,5 +1,6 @@
 #include "metrics/observation.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/statvfs.h>
 
@@ -8,12 +9,15 @@ pst_observation_init(struct pst_observation *o, struct pst_pipeline *pipeline)
 {
 	o->pipeline = pipeline;
 	o->profile = pipeline->profile;
-	return pst_snapshot_init(&o->snapshot, pipeline);
+	if (pst_snapshot_init(&o->snapshot, pipeline) != 0)
+		return -ENOMEM;
+	return pst_recorder_view_init(&o->ledger, pipeline);
 }
 
 void
 pst_observation_fini(struct pst_observation *o)
 {
+	pst_recorder_view_fini(&o->ledger);
 	pst_snapshot_fini(&o->snapshot);
 }
 
@@ -62,9 +66,10 @@ pst_observation_take(struct pst_observation *o, struct pst_pipeline *pipeline)
 		pst_ksock_stats(pipeline->ksock, &o->kernel_path);
 	pst_pipeline_rules(pipeline, 0, NULL, 0, &o->rules);
 	pst_pipeline_sources(pipeline, 0, NULL, 0, &o->sources);
+	rc = pst_recorder_view(pipeline->recorder, &o->ledger);
 	for (uint16_t d = 0; d < o->profile->data_dir_cnt; d++)
 		o->space[d] = space_of(o->profile->data_dirs[d]);
-	return 0;
+	return rc;
 }
 
 /* ---- health ---- */

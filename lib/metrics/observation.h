@@ -35,15 +35,17 @@ struct pst_observation {
 	struct pst_ksock_stats kernel_path;
 	struct pst_rules_page rules;
 	struct pst_sources_page sources;
+	struct pst_recorder_view ledger;
 	struct pst_space space[PST_DRIVES_MAX];
 	struct pst_server_stats server;
 };
 
-/* Memory for observations of that pipeline. 0 or -ENOMEM. */
+/* Memory for observations of that pipeline, in *o that is all zero. 0, or -ENOMEM (then
+ * pst_observation_fini is still due). */
 int pst_observation_init(struct pst_observation *o, struct pst_pipeline *pipeline);
 void pst_observation_fini(struct pst_observation *o);
 
-/* Looks at everything. 0, or -ETIMEDOUT: an lcore does not answer (after some seconds). */
+/* Looks at everything. 0, -ETIMEDOUT: an lcore does not answer (after some seconds), or -ENOMEM. */
 int pst_observation_take(struct pst_observation *o, struct pst_pipeline *pipeline);
 
 /* What a health check is told. */

@@ -417,7 +417,7 @@ pst_metrics_detach(struct pst_metrics *m)
 	if (!m)
 		return;
 	pthread_mutex_lock(&m->mutex);
-	if (m->pipeline)
+	if (m->observation)
 		pst_observation_fini(m->observation);
 	free(m->observation);
 	m->observation = NULL;

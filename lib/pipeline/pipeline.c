@@ -223,7 +223,7 @@ writer_add_logs(void *self, void *arg)
 	struct pst_pipeline *p = arg;
 
 	for (uint16_t s = 0; s < p->profile->stream_cnt; s++)
-		for (uint16_t q = 0; q < p->profile->queue_cnt; q++) {
+		for (uint16_t q = 0; q < pst_profile_partition_cnt(p->profile, s); q++) {
 			const struct pst_log_place *place = &p->place[s][q];
 			if (place->writer_idx != w->writer_idx)
 				continue;
