@@ -202,9 +202,9 @@ print_streams(FILE *out, const json_t *streams)
 		{">internal", "internal"}, {">stored", "stored"}, {">shed", "shed"},
 		{">in flight", "in_flight"}, {">residual", "residual"}};
 	static const struct column columns[] = {{"stream", "stream_name"},
-		{">partition", "partition"}, {"of queue", "queue_name"}, {">start", "start_offset"},
-		{">durable", "durable_offset"}, {">next", "next_offset"},
-		{">segments", "segment_cnt"}, {">bytes", "log_bytes"},
+		{">partition", "partition"}, {">drive", "drive"}, {"of queue", "queue_name"},
+		{">start", "start_offset"}, {">durable", "durable_offset"},
+		{">next", "next_offset"}, {">segments", "segment_cnt"}, {">bytes", "log_bytes"},
 		{"state", NULL, cell_log_state}};
 	struct table table;
 	const json_t *stream, *row;
@@ -219,6 +219,21 @@ print_streams(FILE *out, const json_t *streams)
 	}
 	table_print(out, &table);
 	fputc('\n', out);
+}
+
+static void
+cell_drive_state(struct table *table, const json_t *drive)
+{
+	table_member(table, drive, json_object_get(drive, "error") ? "error" : "state");
+}
+
+static void
+print_drives(FILE *out, const json_t *drives)
+{
+	static const struct column columns[] = {{"drive", "index"}, {"data directory", "path"},
+		{"state", NULL, cell_drive_state}, {">partitions", "partition_cnt"},
+		{">bytes", "log_bytes"}, {">free", "free_bytes"}, {">of", "space_bytes"}};
+	print_list(out, drives, columns, PST_ARRAY_CNT(columns));
 }
 
 static void
@@ -442,6 +457,7 @@ status_print(FILE *out, const json_t *status, unsigned top_cnt)
 	print_queues(out, json_object_get(status, "queues"));
 	print_ports(out, json_object_get(status, "ports"), json_object_get(status, "kernel_path"));
 	print_streams(out, json_object_get(status, "streams"));
+	print_drives(out, json_object_get(status, "drives"));
 	print_lcores(out, json_object_get(status, "rx"), json_object_get(status, "writers"));
 	print_latency(out, json_object_get(json_object_get(status, "latency"), "all"));
 	print_rules(out, json_object_get(status, "rules"), top_cnt);

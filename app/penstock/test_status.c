@@ -83,7 +83,10 @@ static const char small[] =
 	"\"listeners\":[{\"name\":\"syslog\",\"udp_port\":5514,\"framing\":\"datagram\","
 	"\"stream\":\"s\",\"frames\":{\"polled\":10},\"events\":{\"found\":9}}],"
 	"\"streams\":[{\"name\":\"s\",\"routed_in\":6,\"partitions\":[{\"stream_name\":\"s\","
-	"\"partition\":3,\"durable_offset\":77,\"next_offset\":80,\"failed\":1}]}],"
+	"\"partition\":3,\"drive\":1,\"durable_offset\":77,\"next_offset\":80,\"failed\":1}]}],"
+	"\"drives\":[{\"index\":0,\"path\":\"/a\",\"state\":\"ok\",\"partition_cnt\":2,"
+	"\"log_bytes\":7,\"free_bytes\":8,\"space_bytes\":9},{\"index\":1,\"path\":\"/b\","
+	"\"state\":\"failed\",\"error\":\"Input/output error\"}],"
 	"\"rules\":{\"generation\":2,\"failed_cnt\":1,\"scan_errors\":0,\"last_failure\":"
 	"{\"file\":\"r.yaml\",\"line\":3,\"text\":\"bad \\u001b[1m\"},\"items\":["
 	"{\"id\":1,\"name\":\"one\",\"action\":\"keep\",\"matched\":1,\"decided\":1},"
@@ -141,11 +144,13 @@ Test(screen, shows_books_reasons_and_residuals)
 		text, "penstockd 1, pid 7, up 1 d 02:03:04, profile p, data in /d, phase run"));
 	cr_assert(has_line(text, "10 7 2 0 0 1"), "%s", text);
 	cr_assert(has_line(text, "rejected: udp_checksum 2"));
+	cr_expect(has_line(text, "0 /a ok 2 7 8 9"));
+	cr_expect(has_line(text, "1 /b Input/output error - - - -"));
 	cr_assert_null(strstr(text, "ignored: "), "nothing was ignored");
 	cr_assert(has_line(text, "9 4 1 1 1 0 2 0 0"));
 	cr_assert(has_line(text, "shed: no_buffer 2"));
 	cr_assert(has_line(text, "syslog 5514 datagram s 10 - - - 9 - - - - - -"));
-	cr_assert(has_line(text, "s 3 - - 77 80 - - failed: takes no more"));
+	cr_assert(has_line(text, "s 3 1 - - 77 80 - - failed: takes no more"));
 }
 
 Test(screen, shows_the_rules_that_matched_most_and_what_was_refused)

@@ -42,7 +42,7 @@ struct daemon {
 static void
 usage(FILE *out)
 {
-	fputs("usage: penstockd --profile FILE [--check] [--debug]\n"
+	fputs("usage: penstockd --profile FILE [--check] [--debug] [--forget-missing-drives]\n"
 	      "\n"
 	      "Takes UDP events off the wire, filters them and keeps them in a durable log.\n"
 	      "\n"
@@ -50,6 +50,9 @@ usage(FILE *out)
 	      "(docs/profile.md)\n"
 	      "  -c, --check         check the profile, print the resolved plan, touch no device\n"
 	      "  -d, --debug         say more\n"
+	      "      --forget-missing-drives\n"
+	      "                      data directories that are missing are gone for good: start\n"
+	      "                      without them and expect them no more\n"
 	      "  -V, --version       print the version\n"
 	      "  -h, --help          print this\n"
 	      "\n"
@@ -257,26 +260,18 @@ follow_clock(struct daemon *d)
 		(double)step_ns / 1e6);
 }
 
-static void
-checkpoint(const struct daemon *d, bool all)
-{
-	for (uint16_t i = 0; i < d->profile->data_dir_cnt; i++) {
-		struct pst_datadir *dir = d->storage.datadirs[i];
-		if (all || pst_datadir_checkpoint_wanted(dir))
-			pst_datadir_checkpoint(dir);
-	}
-}
-
-static void
+/* Until a signal, or a failure that cannot be lived with. Returns the exit status. */
+static int
 run(struct daemon *d, const sigset_t *signals)
 {
+	struct pst_diag diag;
 	struct timespec tick = {.tv_nsec = TICK_NS};
 
 	for (unsigned turn = 1;; turn++) {
 		int sig = sigtimedwait(signals, NULL, &tick);
 		if (sig == SIGTERM || sig == SIGINT) {
 			pst_notice("%s: draining", sig == SIGTERM ? "SIGTERM" : "SIGINT");
-			return;
+			return EXIT_SUCCESS;
 		}
 		if (sig == SIGHUP)
 			reload_rules(d);
@@ -288,7 +283,12 @@ run(struct daemon *d, const sigset_t *signals)
 		pst_recorder_turn(d->pipeline.recorder);
 		if (turn % CHECKPOINT_TICKS == 0)
 			pst_pipeline_collect_sources(&d->pipeline);
-		checkpoint(d, turn % CHECKPOINT_TICKS == 0);
+		if (pst_storage_watch(d->profile, &d->storage, &d->pipeline, &diag) != 0) {
+			fail(&diag, EXIT_FAILURE);
+			pst_error("draining what can be drained, then ending");
+			return EXIT_FAILURE;
+		}
+		pst_storage_checkpoint(d->profile, &d->storage, turn % CHECKPOINT_TICKS == 0);
 	}
 }
 
@@ -405,7 +405,7 @@ check(const struct pst_profile *profile)
 }
 
 static int
-serve(struct pst_profile *profile)
+serve(struct pst_profile *profile, bool forget_missing)
 {
 	static struct daemon d;
 	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
@@ -430,10 +430,11 @@ serve(struct pst_profile *profile)
 
 	pst_clock_init();
 	d.profile = profile;
+	d.storage.forget_missing = forget_missing;
 	int status = start(&d);
 	if (status == EXIT_SUCCESS) {
 		say_ready(&d);
-		run(&d, &signals);
+		status = run(&d, &signals);
 	}
 	int stopped = stop(&d);
 	return status != EXIT_SUCCESS ? status : stopped;
@@ -446,12 +447,13 @@ main(int argc, char **argv)
 		{"profile", required_argument, NULL, 'p'},
 		{"check", no_argument, NULL, 'c'},
 		{"debug", no_argument, NULL, 'd'},
+		{"forget-missing-drives", no_argument, NULL, 'F'},
 		{"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
 	const char *file = NULL;
-	bool check_only = false;
+	bool check_only = false, forget_missing = false;
 	enum pst_log_level level = PST_LOG_NOTICE;
 	struct pst_profile *profile;
 	struct pst_diag diag;
@@ -467,6 +469,9 @@ main(int argc, char **argv)
 			break;
 		case 'd':
 			level = PST_LOG_DEBUG;
+			break;
+		case 'F':
+			forget_missing = true;
 			break;
 		case 'V':
 			printf("penstockd %s (%s)\n", PST_VERSION, rte_version());
@@ -486,7 +491,7 @@ main(int argc, char **argv)
 	pst_log_init("penstockd", level);
 	if (pst_profile_load(file, &profile, &diag) != 0)
 		return fail(&diag, EXIT_USAGE);
-	int status = check_only ? check(profile) : serve(profile);
+	int status = check_only ? check(profile) : serve(profile, forget_missing);
 	pst_profile_free(profile);
 	return status;
 }

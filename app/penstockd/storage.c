@@ -2,14 +2,16 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "segment/reader.h"
+#include "storage.h"
 #include "topology.h"
 
-static struct pst_log_config
-log_config(const struct pst_profile_stream *stream, uint32_t partition)
+struct pst_log_config
+pst_storage_log_config(const struct pst_profile_stream *stream, uint32_t partition)
 {
 	return (struct pst_log_config){
 		.topic = stream->name,
@@ -33,7 +35,7 @@ plan_log(struct pst_storage *storage, const struct pst_profile_stream *stream,
 	storage->logs = grown;
 	grown[storage->log_cnt++] = (struct pst_log_add){
 		.app = storage->appenders[place->writer_idx][place->drive_idx],
-		.config = log_config(stream, place->partition),
+		.config = pst_storage_log_config(stream, place->partition),
 	};
 	return 0;
 }
@@ -130,8 +132,8 @@ newest_ns(const char *data_dir, const char *stream, uint32_t partition)
 /* ---- who writes what ---- */
 
 /* Of the writers that serve the drive, the one whose turn it is. */
-static uint16_t
-writer_of(const struct pst_profile *profile, uint16_t drive_idx, unsigned turn)
+uint16_t
+pst_storage_writer(const struct pst_profile *profile, uint16_t drive_idx, unsigned turn)
 {
 	uint16_t writers[PST_WRITERS_MAX], cnt = 0;
 
@@ -141,42 +143,72 @@ writer_of(const struct pst_profile *profile, uint16_t drive_idx, unsigned turn)
 	return writers[turn % cnt];
 }
 
-struct partition_search {
-	const char *topic;
-	uint32_t partition;
-};
-
-static int
-is_partition(void *arg, const char *topic, uint32_t partition)
+/* Whose partition it is, as the table of numbers knows it. The ledger has none of a queue's: its
+ * first partition is 0, and only those that follow it stand in the table. */
+struct pst_origin
+pst_storage_origin(const struct pst_profile *profile, uint16_t stream_idx, uint16_t queue_idx)
 {
-	const struct partition_search *search = arg;
-	return partition == search->partition && strcmp(topic, search->topic) == 0;
+	const struct pst_profile_queue *queue = &profile->queues[queue_idx];
+
+	if (stream_idx == profile->ledger_stream_idx)
+		return (struct pst_origin){PST_LEDGER_STREAM, 0};
+	return (struct pst_origin){profile->ports[queue->port_idx].name, queue->queue_id};
 }
 
-/* The drive that has the partition's directory, or -1. */
+/* The number for a partition that is nowhere, and its drive. Where a drive is away it gets one that
+ * it cannot have there. */
 static int
-drive_with(const struct pst_profile *profile, const char *topic, uint32_t partition)
+begin_place(const struct pst_profile *profile, struct pst_storage *storage, uint16_t stream_idx,
+	uint16_t queue_idx, struct pst_diag *diag)
 {
-	struct partition_search search = {topic, partition};
+	struct pst_origin origin = pst_storage_origin(profile, stream_idx, queue_idx);
+	struct pst_log_place *place = &storage->place[stream_idx][queue_idx];
+	bool is_ledger = stream_idx == profile->ledger_stream_idx;
+	bool incomplete = pst_drives_incomplete(storage->drives);
+	bool fresh = incomplete && (is_ledger || !storage->has_fresh_number[queue_idx]);
+	int64_t number = 0;
 
-	for (uint16_t d = 0; d < profile->data_dir_cnt; d++)
-		if (pst_reader_list(profile->data_dirs[d], is_partition, &search) == 1)
-			return d;
-	return -1;
+	if (!is_ledger || incomplete)
+		number = pst_drives_number(storage->drives, origin.port, origin.queue, fresh, diag);
+	int drive = pst_drives_deal(storage->drives, (unsigned)stream_idx + queue_idx);
+	if (number < 0)
+		return -1;
+	if (drive < 0)
+		return pst_diag_set(diag, profile->data_dirs[0], 0, NULL, "make room",
+			"no drive takes new partitions");
+	if (!is_ledger)
+		storage->has_fresh_number[queue_idx] |= fresh;
+	place->partition = (uint32_t)number;
+	place->drive_idx = (uint16_t)drive;
+	return 0;
 }
 
 /* A partition stays where its directory is; new ones are dealt to the drives in turn, and to the
  * writers of each. */
-static void
-choose_place(const struct pst_profile *profile, uint16_t stream_idx, uint16_t queue_idx,
-	uint32_t partition, struct pst_log_place *place)
+static int
+choose_place(const struct pst_profile *profile, struct pst_storage *storage, uint16_t stream_idx,
+	uint16_t queue_idx, struct pst_diag *diag)
 {
+	struct pst_origin origin = pst_storage_origin(profile, stream_idx, queue_idx);
+	struct pst_log_place *place = &storage->place[stream_idx][queue_idx];
+	const char *stream = profile->streams[stream_idx].name;
 	unsigned turn = (unsigned)stream_idx + queue_idx;
-	int drive = drive_with(profile, profile->streams[stream_idx].name, partition);
+	int found = pst_drives_find(storage->drives, stream, origin.port, origin.queue,
+		&place->drive_idx, &place->partition, diag);
 
-	place->partition = partition;
-	place->drive_idx = drive >= 0 ? (uint16_t)drive : (uint16_t)(turn % profile->data_dir_cnt);
-	place->writer_idx = writer_of(profile, place->drive_idx, turn / profile->data_dir_cnt);
+	if (found == 0 && stream_idx == profile->ledger_stream_idx) {
+		place->partition = 0;
+		found = pst_drives_where(storage->drives, stream, 0, &place->drive_idx, diag);
+	}
+	if (found < 0 ||
+		(found == 0 && begin_place(profile, storage, stream_idx, queue_idx, diag) != 0))
+		return -1;
+	if (stream_idx < profile->queue_stream_cnt)
+		storage->partition[queue_idx] = (int)pst_max_u64(
+			(uint64_t)storage->partition[queue_idx], place->partition);
+	place->writer_idx = pst_storage_writer(
+		profile, place->drive_idx, turn / profile->data_dir_cnt);
+	return 0;
 }
 
 /* Partitions that had a queue once and have none now stay under retention. */
@@ -200,7 +232,7 @@ adopt_orphan(void *arg, const char *topic, uint32_t partition)
 		for (uint16_t q = 0; q < pst_profile_partition_cnt(profile, s); q++)
 			if (search->storage->place[s][q].partition == partition)
 				return 0;
-		place.writer_idx = writer_of(profile, place.drive_idx, 0);
+		place.writer_idx = pst_storage_writer(profile, place.drive_idx, 0);
 		return plan_log(search->storage, &profile->streams[s], &place, search->diag);
 	}
 	return 0; /* a stream that the profile no longer names: left alone */
@@ -210,6 +242,8 @@ static int
 adopt_orphans(const struct pst_profile *profile, struct pst_storage *storage, struct pst_diag *diag)
 {
 	for (uint16_t d = 0; d < profile->data_dir_cnt; d++) {
+		if (!pst_drives_usable(storage->drives, d))
+			continue;
 		struct orphan_search search = {profile, storage, d, diag};
 		int rc = pst_reader_list(profile->data_dirs[d], adopt_orphan, &search);
 		if (rc < -1)
@@ -223,20 +257,18 @@ adopt_orphans(const struct pst_profile *profile, struct pst_storage *storage, st
 
 /* ---- open ---- */
 
+/* Appenders of a drive's writers. */
 static int
-open_drive(const struct pst_profile *profile, uint16_t drive_idx, struct pst_storage *storage,
+create_appenders(const struct pst_profile *profile, uint16_t drive_idx, struct pst_storage *storage,
 	struct pst_diag *diag)
 {
 	struct pst_appender_config config = {
 		.flush_bytes = profile->flush_bytes,
 		.flush_age_ns = profile->flush_age_ns,
+		.dir = pst_drives_dir(storage->drives, drive_idx),
 	};
 	struct pst_appender_stats stats = {.direct = true};
 
-	if (pst_datadir_open(profile->data_dirs[drive_idx], &storage->datadirs[drive_idx], diag) !=
-		0)
-		return -1;
-	config.dir = storage->datadirs[drive_idx];
 	pst_datadir_retain(config.dir, profile->data_retain_bytes);
 	for (uint16_t w = 0; w < profile->writer_cnt; w++) {
 		if (!pst_profile_writes(profile, w, drive_idx))
@@ -251,33 +283,15 @@ open_drive(const struct pst_profile *profile, uint16_t drive_idx, struct pst_sto
 	return 0;
 }
 
-/* The number of the queue's partitions, the same on every drive. */
-static int
-number_queue(const struct pst_profile *profile, uint16_t queue_idx, struct pst_storage *storage,
-	struct pst_diag *diag)
-{
-	const struct pst_profile_queue *queue = &profile->queues[queue_idx];
-
-	for (uint16_t d = 0; d < profile->data_dir_cnt; d++) {
-		storage->partition[queue_idx] = pst_datadir_partition(storage->datadirs[d],
-			profile->ports[queue->port_idx].name, queue->queue_id, diag);
-		if (storage->partition[queue_idx] < 0)
-			return -1;
-	}
-	return 0;
-}
-
 /* First those that have a queue, stream by stream; then the others. */
 static int
 plan_logs(const struct pst_profile *profile, struct pst_storage *storage, struct pst_diag *diag)
 {
 	for (uint16_t s = 0; s < profile->stream_cnt; s++) {
 		for (uint16_t q = 0; q < pst_profile_partition_cnt(profile, s); q++) {
-			struct pst_log_place *place = &storage->place[s][q];
-			bool is_ledger = s == profile->ledger_stream_idx;
-			choose_place(profile, s, q, is_ledger ? 0 : (uint32_t)storage->partition[q],
-				place);
-			if (plan_log(storage, &profile->streams[s], place, diag) != 0)
+			if (choose_place(profile, storage, s, q, diag) != 0 ||
+				plan_log(storage, &profile->streams[s], &storage->place[s][q],
+					diag) != 0)
 				return -1;
 		}
 	}
@@ -304,21 +318,98 @@ note_logs(const struct pst_profile *profile, struct pst_storage *storage)
 	}
 }
 
-int
-pst_storage_open(
-	const struct pst_profile *profile, struct pst_storage *storage, struct pst_diag *diag)
+/* Whether the daemon may run without a drive that holds data. */
+static bool
+may_miss_drives(const struct pst_profile *profile)
 {
-	memset(storage, 0, sizeof(*storage));
-	PST_ASSERT(pst_appender_memory_bytes(0, 1) <= PST_PLAN_APPENDER_BYTES);
+	for (uint16_t s = 0; s < profile->stream_cnt; s++)
+		if (profile->streams[s].on_failure != PST_ON_FAILURE_CONTINUE)
+			return false;
+	return true;
+}
+
+/* What of the drives an operator should know before traffic comes. */
+static void
+say_drives(const struct pst_profile *profile, const struct pst_drives *drives)
+{
+	struct pst_drive_info info;
+	struct stat its, other;
+	char text[512];
+
+	for (uint16_t d = 0; d < profile->data_dir_cnt; d++) {
+		const char *path = profile->data_dirs[d];
+		pst_drives_info(drives, d, &info);
+		if (info.state == PST_DRIVE_FAILED)
+			pst_warning("%s: started without it: %s", path, strerror(info.error));
+		else if (info.note[0])
+			pst_warning("%s: %s", path, info.note);
+		for (uint16_t i = 0; i < d && stat(path, &its) == 0; i++)
+			if (stat(profile->data_dirs[i], &other) == 0 && its.st_dev == other.st_dev)
+				pst_warning(
+					"%s is on the same device as %s: when it fails, both do",
+					path, profile->data_dirs[i]);
+	}
+	for (unsigned m = 0; pst_drives_missing(drives, m, text, sizeof(text)); m++)
+		pst_warning("%s: started without it", text);
+}
+
+/* errors: drives that failed at an earlier try. */
+static int
+open_on(const struct pst_profile *profile, const int *errors, struct pst_storage *storage,
+	struct pst_diag *diag)
+{
+	const struct pst_drives_config config = {
+		.paths = profile->data_dirs,
+		.disks = storage->disks,
+		.cnt = profile->data_dir_cnt,
+		.errors = errors,
+		.may_miss = may_miss_drives(profile),
+		.forget = storage->forget_missing,
+	};
+
+	memset(storage->has_fresh_number, 0, sizeof(storage->has_fresh_number));
+	memset(storage->partition, 0, sizeof(storage->partition));
+	memset(storage->newest_ns, 0, sizeof(storage->newest_ns));
+	storage->ledger_newest_ns = 0;
+	if (pst_drives_open(&config, &storage->drives, diag) != 0)
+		return -1;
 	for (uint16_t d = 0; d < profile->data_dir_cnt; d++)
-		if (open_drive(profile, d, storage, diag) != 0)
-			return -1;
-	for (uint16_t q = 0; q < profile->queue_cnt; q++)
-		if (number_queue(profile, q, storage, diag) != 0)
+		if (pst_drives_usable(storage->drives, d) &&
+			create_appenders(profile, d, storage, diag) != 0)
 			return -1;
 	if (plan_logs(profile, storage, diag) != 0 || recover(storage, diag) != 0)
 		return -1;
 	note_logs(profile, storage);
+	say_drives(profile, storage->drives);
+	return 0;
+}
+
+/* A drive that opened but could not be recovered: it is left out at the next try. */
+static bool
+find_sick(const struct pst_profile *profile, const struct pst_storage *storage, int *errors)
+{
+	for (uint16_t d = 0; d < profile->data_dir_cnt && may_miss_drives(profile); d++) {
+		if (!storage->drives || !pst_drives_usable(storage->drives, d))
+			continue;
+		errors[d] = pst_drives_ask(storage->drives, d);
+		if (errors[d])
+			return true;
+	}
+	return false;
+}
+
+int
+pst_storage_open(
+	const struct pst_profile *profile, struct pst_storage *storage, struct pst_diag *diag)
+{
+	int errors[PST_DRIVES_MAX] = {0};
+
+	PST_ASSERT(pst_appender_memory_bytes(0, 1) <= PST_PLAN_APPENDER_BYTES);
+	while (open_on(profile, errors, storage, diag) != 0) {
+		if (!find_sick(profile, storage, errors))
+			return -1;
+		pst_storage_close(profile, storage);
+	}
 	return 0;
 }
 
@@ -336,9 +427,6 @@ close_drive(const struct pst_profile *profile, uint16_t drive_idx, struct pst_st
 		if (rc != 0 && first_error == 0)
 			first_error = rc;
 	}
-	if (storage->datadirs[drive_idx])
-		pst_datadir_close(storage->datadirs[drive_idx]);
-	storage->datadirs[drive_idx] = NULL;
 	return first_error;
 }
 
@@ -352,6 +440,9 @@ pst_storage_close(const struct pst_profile *profile, struct pst_storage *storage
 		if (rc != 0 && first_error == 0)
 			first_error = rc;
 	}
+	if (storage->drives)
+		pst_drives_close(storage->drives);
+	storage->drives = NULL;
 	free(storage->logs);
 	storage->logs = NULL;
 	storage->log_cnt = 0;

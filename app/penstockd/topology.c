@@ -341,7 +341,7 @@ pst_topology_build(struct pst_pipeline *p, const struct pst_storage *storage, st
 
 	pthread_mutex_init(&p->mutex, NULL);
 	pthread_mutex_init(&p->reload_mutex, NULL);
-	memcpy(p->datadirs, storage->datadirs, sizeof(p->datadirs));
+	p->drives = storage->drives;
 	memcpy(p->place, storage->place, sizeof(p->place));
 	p->logs = storage->logs;
 	p->log_cnt = storage->log_cnt;

@@ -7,12 +7,17 @@
 /* Where each partition is written: made before any device is touched, so that a data directory that
  * cannot be used is known first. */
 struct pst_storage {
-	struct pst_datadir *datadirs[PST_DRIVES_MAX];
+	/* Given before it is opened. */
+	struct pst_disk *const *disks; /* [drive]; NULL: the real one for all */
+	bool forget_missing;           /* drives that are missing leave the set */
+
+	struct pst_drives *drives;
 	/* [writer][drive]; NULL where the writer does not serve the drive */
 	struct pst_appender *appenders[PST_WRITERS_MAX][PST_DRIVES_MAX];
 	uint64_t newest_ns[PST_QUEUES_MAX]; /* of each queue's partitions: time never goes back */
-	int partition[PST_QUEUES_MAX];      /* of each queue */
-	uint64_t ledger_newest_ns;          /* of the ledger stream's one partition */
+	int partition[PST_QUEUES_MAX];      /* of each queue, the highest in use */
+	bool has_fresh_number[PST_QUEUES_MAX]; /* given at this start, as a drive is away */
+	uint64_t ledger_newest_ns;             /* of the ledger stream's one partition */
 	struct pst_log_place place[PST_STREAMS_MAX][PST_QUEUES_MAX]; /* [stream][queue] */
 	/* All partitions, also those without a queue, and what recovery found in them. */
 	struct pst_log_add *logs;
@@ -20,10 +25,21 @@ struct pst_storage {
 	uint64_t recovery_ns; /* of all together */
 };
 
-/* Opens and locks the data directories, recovers every partition, says what was found. 0, or -1
- * with *diag. */
+/* Opens and locks the data directories, recovers every partition, says what was found. Drives that
+ * are missing or do not answer are left out if every stream's policy allows it. storage is all
+ * zeros but for what is given. 0, or -1 with *diag: pst_storage_close then, too. */
 int pst_storage_open(
 	const struct pst_profile *profile, struct pst_storage *storage, struct pst_diag *diag);
+
+/* Control thread, every turn while traffic runs: moves partitions away from drives that failed. 0,
+ * or -1 with *diag: a stream halts on failure, or there is nowhere to go on; the daemon is to
+ * drain and end. */
+int pst_storage_watch(const struct pst_profile *profile, struct pst_storage *storage,
+	struct pst_pipeline *pipeline, struct pst_diag *diag);
+
+/* Writes the durable ends of the drives that are well: all, or those that want it. */
+void pst_storage_checkpoint(
+	const struct pst_profile *profile, const struct pst_storage *storage, bool all);
 
 /* Closes segments and directories. 0 or -errno of the first that could not be closed. */
 int pst_storage_close(const struct pst_profile *profile, struct pst_storage *storage);

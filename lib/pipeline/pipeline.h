@@ -11,6 +11,7 @@
 #include "pipeline/rx.h"
 #include "pipeline/sources.h"
 #include "pipeline/writer.h"
+#include "segment/drives.h"
 
 #define PST_SESSION_PAGE        32 /* sessions a call */
 #define PST_SESSION_PAGE_RANGES 8  /* of each */
@@ -25,11 +26,19 @@ struct pst_stream_logs {
 	uint64_t retired_segment_cnt, retired_bytes;
 };
 
+/* A partition that a writer is asked to begin. */
+struct pst_log_begin {
+	struct pst_log_config config;
+	struct pst_log_place place;
+	struct pst_recovery found;
+	struct pst_diag diag;
+};
+
 struct pst_pipeline {
 	const struct pst_profile *profile;
 	struct pst_ports *ports;
 	struct pst_ksock *ksock;
-	struct pst_datadir *datadirs[PST_DRIVES_MAX];
+	struct pst_drives *drives;
 	struct pst_listener_table *listeners;
 	struct pst_sources *sources; /* senders; has a mutex of its own */
 	struct pst_rx *rx[PST_RX_LCORES_MAX];
@@ -61,6 +70,7 @@ struct pst_pipeline {
 	struct pst_rules_mark rules_marks[PST_STREAMS_MAX][PST_QUEUES_MAX];
 	struct pst_log_place place[PST_STREAMS_MAX][PST_QUEUES_MAX]; /* [stream][queue] */
 	struct pst_stream_logs stream_logs[PST_STREAMS_MAX];
+	struct pst_log_begin log_begin;
 };
 
 /* What beside the books a snapshot holds of each rx lcore. */
@@ -139,6 +149,27 @@ int pst_pipeline_log(struct pst_pipeline *pipeline, uint16_t stream_idx, uint16_
 /* All streams' logs, by stream index; one request to each writer. 0, or -ETIMEDOUT. */
 int pst_pipeline_stream_logs(
 	struct pst_pipeline *pipeline, struct pst_stream_logs out[PST_STREAMS_MAX]);
+
+/* Has place's writer begin a partition on place's drive: fills place->log_idx. Traffic goes on. 0;
+ * -EIO: it could not; -ETIMEDOUT: the writer does not answer, and may still do it. *diag says why.
+ * config's strings live as long as the pipeline. */
+int pst_pipeline_begin_log(struct pst_pipeline *pipeline, const struct pst_log_config *config,
+	struct pst_log_place *place, struct pst_diag *diag);
+
+/* New places: first each is set, then every rx lcore takes up all. 0 or -ETIMEDOUT. */
+void pst_pipeline_set_place(struct pst_pipeline *pipeline, uint16_t stream_idx, uint16_t queue_idx,
+	const struct pst_log_place *place);
+int pst_pipeline_take_places(struct pst_pipeline *pipeline);
+
+struct pst_drive_row {
+	const char *path;
+	struct pst_drive_info info;
+	uint32_t partition_cnt;           /* written to there now */
+	uint64_t log_bytes;               /* of partitions that are written, or under retention */
+	uint64_t space_bytes, free_bytes; /* of its filesystem; 0: unknown */
+};
+void pst_pipeline_drive(
+	struct pst_pipeline *pipeline, uint16_t drive_idx, struct pst_drive_row *out);
 
 /* Loads the profile's rules file anew; on success every rx lcore has taken it up. 0, or -1 with
  * *diag and the old rules in force. */

@@ -3,9 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/base.h"
-#include "segment/dir.h"
+#include "segment/log.h"
 
 #define LOCK_WAIT_TRIES 500
 #define LOCK_WAIT_NS    10000000
@@ -288,7 +289,41 @@ pst_datadir_checkpoint(struct pst_datadir *dir)
 		if (dir->claimed[i] && pst_live_read(dir->live, i, &end, NULL))
 			dir->marks[i].end = end;
 	}
-	return pst_durable_write(&dir->durable, dir->marks, dir->mark_cnt);
+	int rc = pst_durable_write(&dir->durable, dir->marks, dir->mark_cnt);
+	if (rc < 0 && !pst_errno_passes(-rc))
+		pst_dir_error(dir, -rc);
+	return rc;
+}
+
+void
+pst_dir_error(struct pst_datadir *dir, int err)
+{
+	int none = 0;
+	atomic_compare_exchange_strong_explicit(
+		&dir->error, &none, err ? err : EIO, memory_order_relaxed, memory_order_relaxed);
+}
+
+int
+pst_datadir_error(const struct pst_datadir *dir)
+{
+	return atomic_load_explicit(&dir->error, memory_order_relaxed);
+}
+
+void
+pst_datadir_space(const struct pst_datadir *dir, uint64_t *space_bytes, uint64_t *free_bytes)
+{
+	struct statvfs st;
+	*space_bytes = *free_bytes = 0;
+	if (dir->disk != pst_disk_real() || fstatvfs(dir->fd, &st) != 0)
+		return;
+	*space_bytes = (uint64_t)st.f_frsize * st.f_blocks;
+	*free_bytes = (uint64_t)st.f_frsize * st.f_bavail;
+}
+
+uint64_t
+pst_datadir_log_bytes(const struct pst_datadir *dir)
+{
+	return atomic_load_explicit(&dir->log_bytes, memory_order_relaxed);
 }
 
 bool

@@ -3,6 +3,7 @@
  *   <data>/
  *     penstock.lock        flock held by the daemon
  *     penstock.partitions  "<port> <queue> <partition>" a line, append only, synced
+ *     penstock.drive       which drives belong together, see drives.h
  *     penstock.durable     two alternating slots with CRC: durable end of each partition
  *     <stream>-<partition>/<20-digit base offset>.{log,index,timeindex,seal}
  *
@@ -54,11 +55,20 @@ bool pst_datadir_checkpoint_wanted(const struct pst_datadir *dir);
 /* Cap for all partitions together; 0 (the default): none. The oldest closed segments go first. */
 void pst_datadir_retain(struct pst_datadir *dir, uint64_t bytes);
 
+/* errno of the first failure that ended a log or the whole directory; 0: none. Any thread. */
+int pst_datadir_error(const struct pst_datadir *dir);
+
+/* Bytes of all its partitions' logs. Any thread. */
+uint64_t pst_datadir_log_bytes(const struct pst_datadir *dir);
+
+/* Of the filesystem it is on: all, and what can be written still. 0: unknown. Any thread. */
+void pst_datadir_space(const struct pst_datadir *dir, uint64_t *space_bytes, uint64_t *free_bytes);
+
 int pst_datadir_fd(const struct pst_datadir *dir);
 int pst_datadir_lock_fd(const struct pst_datadir *dir); /* to be registered in every io_uring */
 
-/* Partition number of (port, queue), assigned on first sight and synced to disk; never
- * renumbered. Returns it, or -1 with *diag. */
+/* Partition number of (port, queue), the highest that it has; assigned on first sight and synced to
+ * disk; never renumbered. Returns it, or -1 with *diag. For several directories see drives.h. */
 int pst_datadir_partition(
 	struct pst_datadir *dir, const char *port, uint16_t queue, struct pst_diag *diag);
 

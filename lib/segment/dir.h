@@ -45,6 +45,7 @@ struct pst_datadir {
 
 	/* Appenders write, each a part; all read. */
 	_Atomic bool failed;            /* a sync failed: nothing is stored here any more */
+	_Atomic int error;              /* errno of the first failure that does not pass; 0 */
 	_Atomic bool checkpoint_wanted; /* a segment was rolled */
 	_Atomic uint64_t log_bytes;
 	_Atomic uint64_t retain_bytes; /* cap; 0: none */
@@ -63,12 +64,23 @@ void pst_dir_unclaim(struct pst_datadir *dir, int slot);
  * follow before the first append. */
 void pst_dir_recovered(struct pst_datadir *dir, int slot, const struct pst_durable *end);
 
+/* Any thread: notes the first error that ended a log or this directory. */
+void pst_dir_error(struct pst_datadir *dir, int err);
+
 /* Control thread: the log was closed with this end. */
 void pst_dir_closed(struct pst_datadir *dir, int slot, const struct pst_mark *mark);
 
 /* Numbers of partitions: penstock.partitions. */
 int pst_partitions_open(struct pst_datadir *dir, struct pst_diag *diag);
 void pst_partitions_close(struct pst_datadir *dir);
+/* Adds a line, synced. 0 or -errno. */
+int pst_partitions_append(struct pst_datadir *dir, const struct pst_partition_no *no);
+/* 0 or -1 with *diag: no such port's name, no number left. */
+int pst_partition_no_set(struct pst_partition_no *no, const char *port, uint16_t queue,
+	uint64_t partition, struct pst_diag *diag);
+/* The highest number of (port, queue), or -1; *next: one more than any. */
+int64_t pst_partitions_newest(const struct pst_partition_no *table, uint32_t cnt, const char *port,
+	uint16_t queue, uint64_t *next);
 
 /* Run id in the lock file, 0 if none is readable; *pid likewise. */
 uint64_t pst_lock_read(struct pst_disk *disk, int file, long *pid);

@@ -69,6 +69,7 @@ pst_log_sync_failed(struct pst_log *log, int err)
 	app->stats.last_errno = err;
 	atomic_store_explicit(&app->dir->failed, true, memory_order_relaxed);
 	log->failed = true;
+	pst_dir_error(app->dir, err);
 	pst_log_activate(log);
 	pst_log_give_up(log);
 }
@@ -80,6 +81,7 @@ pst_log_create_failed(struct pst_log *log, int err)
 	log->app->stats.last_errno = err;
 	if (!pst_errno_passes(err)) {
 		log->failed = true;
+		pst_dir_error(log->app->dir, err);
 		pst_log_give_up(log);
 		return;
 	}
@@ -105,6 +107,7 @@ cut_back(struct pst_log *log)
 		if (rc < 0)
 			log->app->stats.last_errno = -rc;
 		log->failed = true;
+		pst_dir_error(log->app->dir, rc < 0 ? -rc : log->fail_errno);
 		pst_log_give_up(log);
 		return;
 	}

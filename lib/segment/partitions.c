@@ -1,4 +1,5 @@
 /* penstock.partitions: "<port> <queue> <partition>\n" a line, appended and synced, never changed.
+ * A port's queue may have several numbers: the highest is where new partitions go.
  * A last line without its end was cut off by a crash before anybody used it: it is overwritten. */
 #include <errno.h>
 #include <inttypes.h>
@@ -54,8 +55,6 @@ parse_line(struct pst_datadir *dir, const char *line)
 		const struct pst_partition_no *o = &dir->partitions[i];
 		if (o->partition == partition)
 			return "its partition stands in an earlier line, too";
-		if (o->queue == e->queue && strcmp(o->port, e->port) == 0)
-			return "its port and queue stand in an earlier line, too";
 	}
 	dir->partition_cnt++;
 	return NULL;
@@ -125,39 +124,75 @@ pst_partitions_close(struct pst_datadir *dir)
 }
 
 int
-pst_datadir_partition(
-	struct pst_datadir *dir, const char *port, uint16_t queue, struct pst_diag *diag)
+pst_partitions_append(struct pst_datadir *dir, const struct pst_partition_no *no)
 {
-	if (!port_valid(port))
-		return pst_diag_set(diag, NULL, 0, NULL,
-			"use 1 to 63 printable characters without spaces",
-			"\"%s\" cannot be a port's name in %s", port, PARTITIONS_NAME);
-	uint32_t next = 0;
-	for (uint32_t i = 0; i < dir->partition_cnt; i++) {
-		const struct pst_partition_no *e = &dir->partitions[i];
-		if (e->queue == queue && strcmp(e->port, port) == 0)
-			return (int)e->partition;
-		if (e->partition >= next)
-			next = e->partition + 1;
-	}
-	char line[128];
-	int len = snprintf(line, sizeof(line), "%s %u %" PRIu32 "\n", port, queue, next);
-	struct pst_partition_no *e = add_entry(dir);
-	int rc = e && next <= INT32_MAX ? 0 : -ENOMEM;
 	struct pst_disk *disk = dir->disk;
-	if (rc == 0)
-		rc = disk->ops->truncate(disk, dir->partitions_file, dir->partitions_bytes);
+	char line[128];
+	int len = snprintf(
+		line, sizeof(line), "%s %u %" PRIu32 "\n", no->port, no->queue, no->partition);
+	struct pst_partition_no *e = add_entry(dir);
+	if (!e)
+		return -ENOMEM;
+	int rc = disk->ops->truncate(disk, dir->partitions_file, dir->partitions_bytes);
 	if (rc == 0)
 		rc = disk->ops->write(
 			disk, dir->partitions_file, line, (uint64_t)len, dir->partitions_bytes);
 	if (rc == 0)
 		rc = disk->ops->sync(disk, dir->partitions_file);
 	if (rc < 0)
-		return pst_diag_set(diag, PARTITIONS_NAME, 0, NULL, NULL, "cannot add a line: %s",
-			strerror(-rc));
-	*e = (struct pst_partition_no){.queue = queue, .partition = next};
-	snprintf(e->port, sizeof(e->port), "%s", port);
+		return rc;
+	*e = *no;
 	dir->partition_cnt++;
 	dir->partitions_bytes += (uint64_t)len;
+	return 0;
+}
+
+int
+pst_partition_no_set(struct pst_partition_no *no, const char *port, uint16_t queue,
+	uint64_t partition, struct pst_diag *diag)
+{
+	if (!port_valid(port))
+		return pst_diag_set(diag, NULL, 0, NULL,
+			"use 1 to 63 printable characters without spaces",
+			"\"%s\" cannot be a port's name in %s", port, PARTITIONS_NAME);
+	if (partition > INT32_MAX)
+		return pst_diag_set(
+			diag, PARTITIONS_NAME, 0, NULL, NULL, "no partition number is left");
+	*no = (struct pst_partition_no){.queue = queue, .partition = (uint32_t)partition};
+	snprintf(no->port, sizeof(no->port), "%s", port);
+	return 0;
+}
+
+int64_t
+pst_partitions_newest(const struct pst_partition_no *table, uint32_t cnt, const char *port,
+	uint16_t queue, uint64_t *next)
+{
+	int64_t newest = -1;
+	*next = 0;
+	for (uint32_t i = 0; i < cnt; i++) {
+		const struct pst_partition_no *e = &table[i];
+		if (e->queue == queue && strcmp(e->port, port) == 0 && e->partition > newest)
+			newest = e->partition;
+		*next = pst_max_u64(*next, (uint64_t)e->partition + 1);
+	}
+	return newest;
+}
+
+int
+pst_datadir_partition(
+	struct pst_datadir *dir, const char *port, uint16_t queue, struct pst_diag *diag)
+{
+	struct pst_partition_no no;
+	uint64_t next;
+	int64_t newest = pst_partitions_newest(
+		dir->partitions, dir->partition_cnt, port, queue, &next);
+	if (newest >= 0)
+		return (int)newest;
+	if (pst_partition_no_set(&no, port, queue, next, diag) < 0)
+		return -1;
+	int rc = pst_partitions_append(dir, &no);
+	if (rc < 0)
+		return pst_diag_set(diag, PARTITIONS_NAME, 0, NULL, NULL, "cannot add a line: %s",
+			strerror(-rc));
 	return (int)next;
 }

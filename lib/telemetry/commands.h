@@ -25,6 +25,7 @@ int pst_serve_listeners(struct pst_request *request);
 int pst_serve_queues(struct pst_request *request);
 int pst_serve_streams(struct pst_request *request);
 int pst_serve_partitions(struct pst_request *request);
+int pst_serve_drives(struct pst_request *request);
 int pst_serve_recovery(struct pst_request *request);
 int pst_serve_rx(struct pst_request *request);
 int pst_serve_writers(struct pst_request *request);

@@ -110,8 +110,9 @@ fake_pipeline(uint16_t queue_cnt, uint16_t listener_cnt, uint16_t stream_cnt)
 {
 	profile.file = widened("/etc/penstock/\"odd\"\\\xc3\xa4%.yaml", 4000);
 	profile.name = "fake";
-	profile.data_dirs[0] = widened("/data", 4000);
-	profile.data_dir_cnt = 1;
+	profile.data_dir_cnt = fake.widest ? PST_DRIVES_MAX : 2;
+	for (uint16_t d = 0; d < profile.data_dir_cnt; d++)
+		profile.data_dirs[d] = numbered("/data%u", d, 4000);
 	profile.rules_file = widened("rules.yaml", 4000);
 	profile.rx_lcore_cnt = fake.widest ? PST_RX_LCORES_MAX : 2;
 	profile.writer_cnt = fake.widest ? PST_WRITERS_MAX : 1;
@@ -366,6 +367,21 @@ pst_pipeline_log(struct pst_pipeline *p, uint16_t stream_idx, uint16_t queue_idx
 		fake.widest ? (uint64_t)INT64_MIN : stream_idx * 1000u + queue_idx);
 	out->failed = false;
 	return 0;
+}
+
+void
+pst_pipeline_drive(struct pst_pipeline *p, uint16_t drive_idx, struct pst_drive_row *out)
+{
+	*out = (struct pst_drive_row){
+		.path = p->profile->data_dirs[drive_idx],
+		.info = {.state = drive_idx % 2 ? PST_DRIVE_FAILED : PST_DRIVE_OK,
+			.error = drive_idx % 2 ? EIO : 0,
+			.id = "00000000000000a1"},
+		.partition_cnt = drive_idx,
+		.log_bytes = count(drive_idx),
+		.space_bytes = count(1000),
+		.free_bytes = count(500),
+	};
 }
 
 int

@@ -106,6 +106,12 @@ add_logs(struct pst_client *client, json_t *status, struct pst_diag *diag)
 }
 
 static int
+add_drives(struct pst_client *client, json_t *status, struct pst_diag *diag)
+{
+	return add_list(client, status, "/penstock/drives", "drives", 0, diag);
+}
+
+static int
 add_ports(struct pst_client *client, json_t *status, struct pst_diag *diag)
 {
 	json_t *ports = pst_client_list(client, "/penstock/ports", 0, diag);
@@ -209,6 +215,7 @@ pst_client_status(struct pst_client *client, struct pst_diag *diag)
 			add_books(client, status, diag) == 0 &&
 			add_logs(client, status, diag) == 0 &&
 			add_interval(client, status, diag) == 0 &&
+			add_drives(client, status, diag) == 0 &&
 			add_ports(client, status, diag) == 0 &&
 			add_sessions(client, status, diag) == 0 &&
 			add_sources(client, status, diag) == 0 &&

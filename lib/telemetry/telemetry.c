@@ -106,6 +106,8 @@ pst_serve_page(struct pst_request *request, uint32_t total, pst_row_fn fill, voi
 	X(streams, "/penstock/streams", 2, "Streams with their books. Params: FIRST,SNAPSHOT")     \
 	X(partitions, "/penstock/partitions", 1,                                                   \
 		"Logs of streams and queues: offsets, segments, bytes. Params: FIRST")             \
+	X(drives, "/penstock/drives", 1,                                                           \
+		"Data directories: state, error, space, partitions. Params: FIRST")                \
 	X(recovery, "/penstock/recovery", 1,                                                       \
 		"What the last start's recovery found and did, and where. Params: FIRST")          \
 	X(rx, "/penstock/rx", 2,                                                                   \

@@ -184,6 +184,7 @@ Test(lists, every_list_is_complete_at_its_widest)
 		{"/penstock/streams", PST_STREAMS_MAX},
 		{"/penstock/partitions", (PST_STREAMS_MAX - 1) * 63 + 1},
 		{"/penstock/recovery", PST_STREAMS_MAX * 63},
+		{"/penstock/drives", PST_DRIVES_MAX},
 		{"/penstock/rx", PST_RX_LCORES_MAX},
 		{"/penstock/writers", PST_WRITERS_MAX},
 		{"/penstock/latency", PST_WRITERS_MAX},
@@ -213,6 +214,20 @@ Test(lists, every_list_is_complete_at_its_widest)
 	json_t *info = fake_ask("/penstock/info");
 	cr_assert_eq(json_at(info, "profile_file_bytes"), 4000, "a cut is said");
 	cr_assert_lt(json_string_length(json_object_get(info, "profile_file")), 1300);
+}
+
+Test(lists, drives_say_which_failed)
+{
+	fake_start(2, 2, 2);
+	json_t *items = json_object_get(fake_list("/penstock/drives"), "items");
+	cr_assert_eq(json_array_size(items), 2);
+	const json_t *bad = json_array_get(items, 1);
+	cr_expect_str_eq(text_at(bad, "path"), "/data1");
+	cr_expect_str_eq(text_at(bad, "state"), "failed");
+	cr_expect_str_eq(text_at(bad, "error"), "Input/output error");
+	cr_expect_str_eq(text_at(json_array_get(items, 0), "state"), "ok");
+	cr_expect_eq(json_at(bad, "free_bytes"), 500);
+	fake_eal_stop();
 }
 
 Test(lists, recovery_says_what_and_where)

@@ -379,8 +379,8 @@ Test(telemetry, every_command_has_a_help_text)
 	struct pst_client *client = fake_client();
 	struct pst_diag diag;
 	static const char *const commands[] = {"info", "ledger", "listeners", "queues", "streams",
-		"partitions", "recovery", "rx", "writers", "latency", "ports", "xstats", "sessions",
-		"sources", "rules", "rules/reload"};
+		"partitions", "drives", "recovery", "rx", "writers", "latency", "ports", "xstats",
+		"sessions", "sources", "rules", "rules/reload"};
 	for (unsigned i = 0; i < PST_ARRAY_CNT(commands); i++) {
 		char request[64];
 		snprintf(request, sizeof(request), "/help,/penstock/%s", commands[i]);

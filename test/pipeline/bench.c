@@ -65,12 +65,19 @@ profile_file(struct bench *b, const char *yaml)
 void
 bench_open(struct bench *b, const char *yaml)
 {
+	bench_open_on(b, yaml, NULL);
+}
+
+void
+bench_open_on(struct bench *b, const char *yaml, struct pst_disk *const *disks)
+{
 	struct pst_pipeline *p = &b->pipeline;
 	struct pst_diag diag = {0};
 	static const char *listeners[PST_LISTENERS_MAX], *streams[PST_STREAMS_MAX];
 	static bool default_drop[PST_LISTENERS_MAX];
 
 	memset(b, 0, sizeof(*b));
+	b->storage.disks = disks;
 	pst_clock_init();
 	MUST(pst_profile_load(profile_file(b, yaml), &b->profile, &diag));
 	p->profile = b->profile;
@@ -99,18 +106,59 @@ bench_open(struct bench *b, const char *yaml)
 }
 
 void
+bench_abandon(struct bench *b)
+{
+	b->closed = pst_storage_close(b->profile, &b->storage);
+	pst_topology_destroy(&b->pipeline);
+	pst_ports_destroy(b->pipeline.ports);
+	pst_listener_table_destroy(b->pipeline.listeners);
+	rte_eal_cleanup();
+}
+
+void
 bench_close(struct bench *b)
 {
 	char command[96];
 
-	cr_assert_eq(pst_storage_close(b->profile, &b->storage), 0);
-	pst_topology_destroy(&b->pipeline);
-	pst_ports_destroy(b->pipeline.ports);
-	pst_listener_table_destroy(b->pipeline.listeners);
+	bench_abandon(b);
+	cr_assert_eq(b->closed, 0);
 	pst_profile_free(b->profile);
-	rte_eal_cleanup();
 	snprintf(command, sizeof(command), "rm -rf %s", b->dir);
 	cr_assert_eq(system(command), 0);
+}
+
+struct watching {
+	struct bench *bench;
+	struct pst_diag *diag;
+	int rc;
+	_Atomic bool done;
+};
+
+static void *
+watch(void *arg)
+{
+	struct watching *w = arg;
+	struct bench *b = w->bench;
+	w->rc = pst_storage_watch(b->profile, &b->storage, &b->pipeline, w->diag);
+	atomic_store(&w->done, true);
+	return NULL;
+}
+
+int
+bench_watch(struct bench *b, struct pst_diag *diag)
+{
+	struct watching w = {.bench = b, .diag = diag};
+	pthread_t thread;
+
+	cr_assert_eq(pthread_create(&thread, NULL, watch, &w), 0);
+	while (!atomic_load(&w.done)) {
+		for (uint16_t r = 0; r < b->profile->rx_lcore_cnt; r++)
+			pst_mailbox_serve(&b->pipeline.rx[r]->mailbox, b->pipeline.rx[r]);
+		for (uint16_t i = 0; i < b->profile->writer_cnt; i++)
+			pst_mailbox_serve(&b->pipeline.writers[i]->mailbox, b->pipeline.writers[i]);
+	}
+	cr_assert_eq(pthread_join(thread, NULL), 0);
+	return w.rc;
 }
 
 void
@@ -202,6 +250,15 @@ bench_mold(uint8_t *out, const char *session, uint64_t sequence, uint16_t cnt)
 	return at;
 }
 
+static bool
+has_partition(const char *dir, const char *stream, uint32_t partition)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s-%u", dir, stream, partition);
+	return access(path, F_OK) == 0;
+}
+
 static unsigned
 count(struct bench *b, const char *stream, uint32_t partition, bool by_key, const char *text)
 {
@@ -211,7 +268,11 @@ count(struct bench *b, const char *stream, uint32_t partition, bool by_key, cons
 	unsigned cnt = 0;
 	enum pst_read_result result;
 
-	MUST(pst_reader_open(b->profile->data_dirs[0], stream, partition, &reader, &diag));
+	const char *dir = b->profile->data_dirs[0];
+	for (uint16_t d = 0; d < b->profile->data_dir_cnt; d++)
+		if (has_partition(b->profile->data_dirs[d], stream, partition))
+			dir = b->profile->data_dirs[d];
+	MUST(pst_reader_open(dir, stream, partition, &reader, &diag));
 	pst_reader_seek(reader, 0);
 	while ((result = pst_reader_next(reader, &record, &diag)) == PST_READ_RECORD) {
 		const uint8_t *data = by_key ? record.key : record.value;

@@ -10,12 +10,20 @@ struct bench {
 	struct pst_storage storage;
 	struct pst_pipeline pipeline;
 	char dir[64];
+	int closed; /* what closing the storage said */
 };
 
 /* Starts EAL without hugepages and builds everything from a profile whose YAML is yaml; "DIR" in it
  * is replaced by a fresh directory. Fails the test on any error. */
 void bench_open(struct bench *bench, const char *yaml);
+/* Its data on disks of the caller's, one for each data directory. */
+void bench_open_on(struct bench *bench, const char *yaml, struct pst_disk *const *disks);
+/* Asserts that all could be closed; the other does not, and leaves directory and profile. */
 void bench_close(struct bench *bench);
+void bench_abandon(struct bench *bench);
+
+/* What the control thread does every turn, with the lcores turning meanwhile. */
+int bench_watch(struct bench *bench, struct pst_diag *diag);
 
 /* Turns every lcore until nothing moves and all is durable. */
 void bench_settle(struct bench *bench);
