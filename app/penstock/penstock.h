@@ -14,6 +14,7 @@ enum {
 int pst_cmd_cat(int argc, char **argv);
 int pst_cmd_rules(int argc, char **argv);
 int pst_cmd_status(int argc, char **argv);
+int pst_cmd_top(int argc, char **argv);
 int pst_cmd_verify(int argc, char **argv);
 
 /* Prints "penstock COMMAND: what" and where help is, to stderr. Returns EXIT_USAGE. command may be
