@@ -30,7 +30,7 @@ pst_index_create(struct pst_log *log, struct pst_log_segment *segment)
 		}
 		f->bytes = 0;
 		f->buffered = 0;
-		f->broken = false;
+		f->broken = f->removed = false;
 	}
 	pst_index_begin(&segment->index_state, segment->base_offset);
 	return 0;
@@ -100,19 +100,32 @@ pst_index_complete(struct pst_log *log, struct pst_log_segment *segment)
 	}
 }
 
-/* Closes both; a broken one is removed, so that nobody takes it for complete. */
+/* Removes broken ones, so that nobody takes them for complete. True: the directory must be synced
+ * before a mark says that they are. */
+bool
+pst_index_remove_broken(struct pst_log *log, struct pst_log_segment *segment)
+{
+	struct pst_disk *disk = log->app->disk;
+	bool removed = false;
+	for (int i = 0; i < 2; i++) {
+		struct pst_index_file *f = index_file(segment, i);
+		if (!f->broken || f->removed)
+			continue;
+		char name[PST_SEGMENT_NAME_BYTES];
+		pst_segment_name(name, segment->base_offset, kinds[i]);
+		disk->ops->unlink(disk, log->dir, name);
+		f->removed = removed = true;
+	}
+	return removed;
+}
+
 void
 pst_index_close(struct pst_log *log, struct pst_log_segment *segment)
 {
 	struct pst_disk *disk = log->app->disk;
+	pst_index_remove_broken(log, segment);
 	for (int i = 0; i < 2; i++) {
-		struct pst_index_file *f = index_file(segment, i);
-		disk->ops->close(disk, f->file);
-		f->file = -1;
-		if (f->broken) {
-			char name[PST_SEGMENT_NAME_BYTES];
-			pst_segment_name(name, segment->base_offset, kinds[i]);
-			disk->ops->unlink(disk, log->dir, name);
-		}
+		disk->ops->close(disk, index_file(segment, i)->file);
+		index_file(segment, i)->file = -1;
 	}
 }

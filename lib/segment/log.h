@@ -81,6 +81,7 @@ struct pst_pending_list {
 struct pst_index_file {
 	int file;
 	bool broken; /* a write failed: the file is removed and rebuilt at the next start */
+	bool removed;
 	uint64_t bytes;
 	uint32_t buffered;
 	uint8_t buf[PST_INDEX_BUF_BYTES];
@@ -247,6 +248,7 @@ void pst_index_publish(
 	struct pst_log *log, struct pst_log_segment *segment, const struct pst_pending *batch);
 void pst_index_flush(struct pst_log *log, struct pst_log_segment *segment);
 void pst_index_complete(struct pst_log *log, struct pst_log_segment *segment);
+bool pst_index_remove_broken(struct pst_log *log, struct pst_log_segment *segment);
 void pst_index_close(struct pst_log *log, struct pst_log_segment *segment);
 
 /* sealing.c: the chain of a log being written */

@@ -243,6 +243,10 @@ end(struct pst_log *log)
 	struct pst_log_segment *old = log->old;
 	if (log->index_sync_cnt > 0)
 		return;
+	if (pst_index_remove_broken(log, old)) {
+		log->roll = PST_ROLL_DIR; /* once more */
+		return;
+	}
 	pst_index_close(log, old);
 	log->app->disk->ops->close(log->app->disk, old->file);
 	old->open = false;
