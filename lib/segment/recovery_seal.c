@@ -201,6 +201,8 @@ pst_recover_seal_close(struct pst_recover *r, uint32_t i)
 	if (closed && pst_link_equal(&there.last, &made->last) && there.bytes == made->bytes &&
 		pst_link_equal(&there.first, &made->first)) {
 		r->link = there.follows;
+		/* What reads back may not be on the drive yet. */
+		rc = pst_seal_sync(r->disk, r->log->dir, base);
 	} else if (closed) {
 		r->link = there.follows;
 		tell(r, PST_RECOVERY_SEAL_DIFFERS, base);

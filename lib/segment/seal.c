@@ -292,6 +292,19 @@ pst_seal_store(struct pst_seal *seal, struct pst_disk *disk, int dir)
 }
 
 int
+pst_seal_sync(struct pst_disk *disk, int dir, int64_t base)
+{
+	char name[PST_SEGMENT_NAME_BYTES];
+	pst_segment_name(name, base, PST_SEGMENT_SEAL);
+	int file = disk->ops->open(disk, dir, name, PST_DISK_WRITE);
+	if (file < 0)
+		return file;
+	int rc = disk->ops->sync(disk, file);
+	disk->ops->close(disk, file);
+	return rc;
+}
+
+int
 pst_seal_drop(struct pst_disk *disk, int dir, int64_t base)
 {
 	char name[PST_SEGMENT_NAME_BYTES];

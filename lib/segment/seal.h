@@ -113,6 +113,9 @@ int pst_seal_load_name(struct pst_seal *seal, struct pst_disk *disk, int dir, co
 /* Writes "<base>.seal"; the name is not synced. 0 or -errno, and it may then be in part there. */
 int pst_seal_store(struct pst_seal *seal, struct pst_disk *disk, int dir);
 
+/* Syncs the file as it is. 0 or -errno. */
+int pst_seal_sync(struct pst_disk *disk, int dir, int64_t base);
+
 /* Removes "<base>.seal", or what is there of it. 0, also if there was none, or -errno. */
 int pst_seal_drop(struct pst_disk *disk, int dir, int64_t base);
 
