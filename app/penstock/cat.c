@@ -25,6 +25,7 @@ enum {
 };
 
 struct source {
+	const char *data_dir;
 	uint32_t partition;
 	struct pst_reader *reader;
 	int64_t next_offset; /* what should come next: a jump is said */
@@ -33,6 +34,7 @@ struct source {
 
 struct cat {
 	const struct cat_options *options;
+	const char *listing; /* the data directory that is being listed */
 	struct source *sources;
 	size_t source_cnt;
 	uint64_t left; /* records still to be printed */
@@ -62,12 +64,19 @@ find_source(struct cat *cat, uint32_t partition)
 static void
 add_source(struct cat *cat, uint32_t partition)
 {
-	if (find_source(cat, partition))
+	const struct source *known = find_source(cat, partition);
+	if (known && known->data_dir != cat->listing && !cat->failed) {
+		fprintf(stderr, "penstock cat: %s-%" PRIu32 " is in %s and in %s: only the first\n",
+			cat->options->topic, partition, known->data_dir, cat->listing);
+		cat->failed = true;
+	}
+	if (known)
 		return;
 	struct source *grown = realloc(cat->sources, (cat->source_cnt + 1) * sizeof(*cat->sources));
 	PST_ASSERT(grown);
 	cat->sources = grown;
-	grown[cat->source_cnt++] = (struct source){.partition = partition};
+	grown[cat->source_cnt++] = (struct source){
+		.data_dir = cat->listing, .partition = partition};
 }
 
 static int
@@ -94,8 +103,8 @@ static int
 open_source(struct cat *cat, struct source *s, const struct start *start)
 {
 	struct pst_diag diag;
-	if (pst_reader_open(cat->options->data_dir, cat->options->topic, s->partition, &s->reader,
-		    &diag) != 0) {
+	if (pst_reader_open(s->data_dir, cat->options->topic, s->partition, &s->reader, &diag) !=
+		0) {
 		s->reader = NULL;
 		pst_diag_print(stderr, &diag);
 		return -1;
@@ -136,10 +145,18 @@ open_source(struct cat *cat, struct source *s, const struct start *start)
 static int
 open_sources(struct cat *cat, const struct start *start)
 {
-	int rc = pst_reader_list(cat->options->data_dir, visit, cat);
-	if (rc != 0) {
-		fprintf(stderr, "penstock cat: %s: %s\n", cat->options->data_dir, strerror(-rc));
-		return -1;
+	const struct data_dirs *dirs = &cat->options->dirs;
+	for (unsigned d = 0; d < dirs->cnt; d++) {
+		cat->listing = dirs->paths[d];
+		int rc = pst_reader_list(cat->listing, visit, cat);
+		if (rc == 0)
+			continue;
+		/* Of several drives one may be away: what the others have is printed. */
+		if (dirs->cnt == 1 || !cat->failed)
+			fprintf(stderr, "penstock cat: %s: %s\n", cat->listing, strerror(-rc));
+		if (dirs->cnt == 1)
+			return -1;
+		cat->failed = true;
 	}
 	if (cat->source_cnt > 0)
 		qsort(cat->sources, cat->source_cnt, sizeof(*cat->sources), compare_partitions);
@@ -164,10 +181,12 @@ static int
 nothing_there(const struct cat_options *o)
 {
 	bool any = false;
-	fprintf(stderr, "penstock cat: %s: no stream %s", o->data_dir, o->topic);
+	fprintf(stderr, "penstock cat: %s%s: no stream %s", o->dirs.paths[0],
+		o->dirs.cnt > 1 ? " and the others" : "", o->topic);
 	if (o->partition >= 0)
 		fprintf(stderr, " with partition %" PRId64, o->partition);
-	pst_reader_list(o->data_dir, print_topic, &any);
+	for (unsigned d = 0; d < o->dirs.cnt; d++)
+		pst_reader_list(o->dirs.paths[d], print_topic, &any);
 	fputs(any ? "\n" : "; it has none\n", stderr);
 	return EXIT_FINDING;
 }
@@ -272,8 +291,10 @@ pst_cmd_cat(int argc, char **argv)
 {
 	struct cat_options o = {.partition = -1, .count = UINT64_MAX};
 	int status = cat_options_parse(argc, argv, &o);
-	if (status >= 0)
+	if (status >= 0) {
+		data_dirs_free(&o.dirs);
 		return status;
+	}
 	/* No SA_RESTART: a wait ends at once, and so does a write to a full pipe. */
 	struct sigaction action = {.sa_handler = on_signal};
 	sigaction(SIGINT, &action, NULL);
@@ -290,6 +311,7 @@ pst_cmd_cat(int argc, char **argv)
 		if (cat.sources[i].reader)
 			pst_reader_close(cat.sources[i].reader);
 	free(cat.sources);
+	data_dirs_free(&o.dirs);
 	if (stop_asked)
 		clearerr(stdout); /* a write that the signal ended is what was asked for */
 	return status;

@@ -11,13 +11,14 @@
 static void
 print_help(void)
 {
-	fputs("usage: penstock cat -d DATA TOPIC [-p PARTITION] [-o START] [-n COUNT] [-f]\n"
-	      "                    [--format raw|json]\n"
+	fputs("usage: penstock cat {-d DATA... | --profile FILE} TOPIC [-p PARTITION] [-o START]\n"
+	      "                    [-n COUNT] [-f] [--format raw|json]\n"
 	      "\n"
 	      "Prints the events of a stream from the files of a data directory, one a\n"
 	      "line, whether the daemon runs or not, and never an event that is not durable.\n"
 	      "\n"
-	      "  -d, --data DATA            the data directory\n"
+	      "  -d, --data DATA            the data directory; of several drives: each\n"
+	      "      --profile FILE         those that this profile names\n"
 	      "  -p, --partition PARTITION  this partition alone; else all, one after the\n"
 	      "                             other\n"
 	      "  -o, --offset START         where to begin:\n"
@@ -66,8 +67,9 @@ parse_option(int option, char **argv, struct cat_options *o)
 	uint64_t n;
 	switch (option) {
 	case 'd':
-		o->data_dir = optarg;
-		return -1;
+		return data_dirs_add(&o->dirs, "cat", optarg);
+	case 'P':
+		return data_dirs_load(&o->dirs, "cat", optarg);
 	case 'p':
 		if (!parse_count(optarg, INT32_MAX, &n))
 			return pst_usage_error("cat", "-p %s: give a partition's number", optarg);
@@ -103,6 +105,7 @@ cat_options_parse(int argc, char **argv, struct cat_options *o)
 {
 	static const struct option names[] = {
 		{"data", required_argument, NULL, 'd'},
+		{"profile", required_argument, NULL, 'P'},
 		{"partition", required_argument, NULL, 'p'},
 		{"offset", required_argument, NULL, 'o'},
 		{"count", required_argument, NULL, 'n'},
@@ -123,8 +126,8 @@ cat_options_parse(int argc, char **argv, struct cat_options *o)
 	if (argc - optind > 1)
 		return pst_usage_error(
 			"cat", "one TOPIC at a time; '%s' is too much", argv[optind + 1]);
-	if (!o->data_dir)
-		return pst_usage_error("cat", "give the data directory with -d");
+	if (o->dirs.cnt == 0)
+		return pst_usage_error("cat", "give the data directory with -d, or --profile");
 	o->topic = argv[optind];
 	return -1;
 }

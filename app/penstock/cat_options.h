@@ -4,10 +4,11 @@
 
 #include <stdbool.h>
 
+#include "data_dirs.h"
 #include "start.h"
 
 struct cat_options {
-	const char *data_dir;
+	struct data_dirs dirs;
 	const char *topic;
 	int64_t partition; /* -1: all */
 	struct start start;

@@ -315,6 +315,52 @@ Test(cat, damage_is_passed_and_said)
 	store_remove(&store);
 }
 
+static void
+remove_partition(const struct store *s, uint32_t partition)
+{
+	char command[128];
+	snprintf(command, sizeof(command), "rm -r %s/syslog-%u", s->path, partition);
+	cr_assert_eq(system(command), 0);
+}
+
+static struct store second;
+
+/* Partitions of a stream on two drives, one after the other; a drive that is away is said. */
+Test(cat, several_drives)
+{
+	store_open(&store);
+	store_open(&second);
+	store_write(&store, 1, 1, 7);
+	store_write(&second, 0, 1, 5);
+	store_close(&store);
+	store_close(&second);
+	struct child c = COMMAND(pst_cmd_cat, "cat", "-d", store.path, "-d", second.path, "syslog");
+	while (fgetc(c.out) != EOF) {
+	}
+	cr_assert_eq(end_command(&c), EXIT_FINDING, "a partition on two drives is said");
+
+	remove_partition(&store, 0);
+	remove_partition(&second, 1);
+	c = COMMAND(pst_cmd_cat, "cat", "-d", store.path, "-d", second.path, "syslog");
+	for (uint64_t i = 0; i < 5; i++)
+		expect_event(&c, 0, i);
+	for (uint64_t i = 0; i < 7; i++)
+		expect_event(&c, 1, i);
+	expect_end(&c);
+	cr_assert_eq(end_command(&c), EXIT_DONE);
+
+	c = COMMAND(pst_cmd_cat, "cat", "-d", "/nonexistent/penstock", "-d", second.path, "syslog");
+	for (uint64_t i = 0; i < 5; i++)
+		expect_event(&c, 0, i);
+	expect_end(&c);
+	cr_assert_eq(end_command(&c), EXIT_FINDING);
+	c = COMMAND(pst_cmd_cat, "cat", "--profile", "/nonexistent/penstock", "syslog");
+	expect_end(&c);
+	cr_assert_eq(end_command(&c), EXIT_USAGE);
+	store_remove(&store);
+	store_remove(&second);
+}
+
 Test(cat, what_cannot_be)
 {
 	store_open(&store);
