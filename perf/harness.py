@@ -1,6 +1,5 @@
 """What the sets share: the tools, the daemon under load, the machine's facts, hugepages."""
 
-import atexit
 import json
 import os
 import pathlib
@@ -12,6 +11,9 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "test"))
+from hugepages import HUGEPAGES
+
 BUILD = pathlib.Path(os.environ.get("PST_BUILD", ROOT / "run/build"))
 WORK = ROOT / "run/perf"
 PREFIX = "penstock-perf"
@@ -67,20 +69,8 @@ def facts():
 
 
 def reserve_hugepages(mib):
-    """Reserves pages until the program ends; False if the machine will not."""
-    path = pathlib.Path("/proc/sys/vm/nr_hugepages")
-    free = next(int(l.split()[1]) for l in open("/proc/meminfo") if l.startswith("HugePages_Free"))
-    missing = (mib + EAL_MIB) // HUGEPAGE_MIB - free
-    if missing <= 0:
-        return True
-    before = int(path.read_text())
-    try:
-        path.write_text(str(before + missing))
-    except OSError:
-        return False
-    taken = int(path.read_text()) - before
-    atexit.register(lambda: path.write_text(str(int(path.read_text()) - taken)))
-    return taken >= missing
+    """Until the program ends; False if the machine will not."""
+    return HUGEPAGES.reserve((mib + EAL_MIB) // HUGEPAGE_MIB)
 
 
 class Daemon:

@@ -22,6 +22,7 @@ import threading
 
 import cases
 from cases import *
+from hugepages import HUGEPAGES
 
 IPV4_A, IPV4_B = "10.77.0.1", "10.77.0.2"
 IPV6_A, IPV6_B = "fd77::1", "fd77::2"
@@ -45,45 +46,6 @@ def remove_leftovers():
         found = re.match(rf"({PREFIX}-(\d+)-[ab])\b", line)
         if found and not pathlib.Path(f"/proc/{found.group(2)}").exists():
             remove_namespace(found.group(1))
-
-
-class Hugepages:
-    """Reserves pages for as long as the process lives, then gives back what it took."""
-
-    PATH = pathlib.Path("/proc/sys/vm/nr_hugepages")
-
-    def __init__(self):
-        self.taken = 0
-
-    @staticmethod
-    def free():
-        text = pathlib.Path("/proc/meminfo").read_text()
-        found = re.search(r"HugePages_Free:\s+(\d+)", text)
-        return int(found.group(1)) if found else 0
-
-    def add(self, page_cnt):
-        before = int(self.PATH.read_text())
-        self.PATH.write_text(str(before + page_cnt))
-        return int(self.PATH.read_text()) - before
-
-    def reserve(self, page_cnt):
-        """Whether that many pages are free now."""
-        missing = page_cnt - self.free()
-        if missing <= 0:
-            return True
-        try:
-            if self.taken == 0:
-                atexit.register(self.give_back)
-            self.taken += self.add(missing)
-        except OSError:
-            return False
-        return self.free() >= page_cnt
-
-    def give_back(self):
-        self.add(-self.taken)
-
-
-HUGEPAGES = Hugepages()
 
 
 class Lab:

@@ -17,6 +17,9 @@ sys.dont_write_bytecode = True
 from bench import (Net, Sink, Traffic, WAIT_S, QUIET_S, require_root, run, skip, udp_frame,
                    wait_until, write_pcap)
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), ".."))
+from hugepages import HUGEPAGES
+
 PORT = 5514
 FRAME_MAX = 3520
 FAMILIES = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../drivers-config")
@@ -92,10 +95,8 @@ def buffers_outlast_the_pool(net, env=None):
 
 
 def buffers_outlast_the_pool_in_hugepages(net):
-    with open("/proc/meminfo") as f:
-        sizes = {line.split(":")[0]: int(line.split()[1]) for line in f}
-    if sizes["HugePages_Free"] * sizes["Hugepagesize"] < 200 * 1024:
-        skip("fewer than 200 MiB of free hugepages")
+    if not HUGEPAGES.reserve(100):
+        skip("no 200 MiB of hugepages can be had")
     buffers_outlast_the_pool(net, {"SINK_HUGE": "1"})
 
 
