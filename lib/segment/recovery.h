@@ -49,8 +49,10 @@ struct pst_recover {
 	/* recovery_seal.c; log->seal is of the segment scanned last. */
 	bool chained; /* link is what the next segment starts with; else not known */
 	struct pst_link link;
-	uint64_t seal_from; /* of this segment: the chain is known up to here */
-	bool unsealed;      /* this segment could not be hashed */
+	uint64_t seal_from;  /* of this segment: the chain is known up to here */
+	bool unsealed;       /* this segment could not be hashed */
+	bool chained_before; /* chained and link, before this segment */
+	struct pst_link link_before;
 };
 
 /* recovery.c. What is above closed_cleanly is set; the rest is 0. begin looks at the directory and

@@ -26,6 +26,8 @@ link_behind(struct pst_recover *r, uint32_t i, bool *known, struct pst_link *lin
 	if (rc < 0 || verdict != PST_SEAL_OK || seal->flags & PST_SEAL_OPEN ||
 		strcmp(seal->name, r->log->name) != 0)
 		return rc == -ENOENT ? 0 : rc;
+	if (seal->flags & PST_SEAL_SALVAGED)
+		return i > 0 ? link_behind(r, i - 1, known, link) : 0;
 	*known = true;
 	*link = seal->follows;
 	return 0;
@@ -90,7 +92,7 @@ begin_seal(struct pst_recover *r, uint32_t i, uint64_t upto, bool *known)
 		return rc;
 	bool own = verdict == PST_SEAL_OK && seal->base_offset == base &&
 		   strcmp(seal->name, r->log->name) == 0 &&
-		   (!r->chained || seal->flags & PST_SEAL_REPAIRED ||
+		   (!r->chained || seal->flags & (PST_SEAL_REPAIRED | PST_SEAL_SALVAGED) ||
 			   pst_link_equal(&seal->first, &first));
 	pst_link_seed(r->log->name, base, &seed);
 	if (own) {
@@ -123,6 +125,8 @@ pst_recover_seal_begin(struct pst_recover *r, uint32_t i)
 	struct pst_found_segment *segment = &r->segments[i];
 	bool known;
 	r->unsealed = false;
+	r->chained_before = r->chained;
+	r->link_before = r->link;
 	if (!r->log->sealing)
 		return 0;
 	bool marked = mark && mark->end.segment_base == segment->base_offset;
@@ -196,6 +200,11 @@ pst_recover_seal_close(struct pst_recover *r, uint32_t i)
 	bool missing = rc == -ENOENT;
 	if (missing)
 		rc = 0;
+	if (rc == 0 && !missing && verdict == PST_SEAL_OK && there.flags & PST_SEAL_SALVAGED) {
+		/* The chain passes over what was put back. */
+		r->chained = r->chained_before;
+		there.follows = r->link_before;
+	}
 	bool torn = rc == 0 && !missing && verdict != PST_SEAL_OK;
 	bool closed = rc == 0 && !missing && !torn && !(there.flags & PST_SEAL_OPEN);
 	if (closed && pst_link_equal(&there.last, &made->last) && there.bytes == made->bytes &&

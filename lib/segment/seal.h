@@ -46,7 +46,9 @@ enum {
 	PST_SEAL_OPEN = 1 << 0,     /* the log goes on behind: sealed when the daemon stopped */
 	PST_SEAL_BEGINS = 1 << 1,   /* the chain begins here: the first link is the seed */
 	PST_SEAL_REPAIRED = 1 << 2, /* by penstock repair, over what was left */
-	PST_SEAL_FLAGS = (1 << 3) - 1,
+	PST_SEAL_SALVAGED = 1 << 3, /* of batches that repair put back: a chain of its own, which
+				     * the one around it passes over */
+	PST_SEAL_FLAGS = (1 << 4) - 1,
 };
 
 struct pst_seal_link {

@@ -25,12 +25,16 @@ check_first(struct pst_verifying *v, const char *name, uint32_t i, bool gap)
 	struct pst_link seed;
 	pst_link_seed(v->log.name, seal->base_offset, &seed);
 	bool begins = pst_link_equal(&seal->first, &seed);
+	if (seal->flags & PST_SEAL_SALVAGED) {
+		pst_verify_note(v, name, 0, "put back by penstock repair");
+		if (!begins)
+			pst_verify_finding(v, name, 0, "does not begin as what was put back");
+		return;
+	}
 	if (seal->flags & PST_SEAL_REPAIRED)
 		pst_verify_note(v, name, 0, "sealed again by penstock repair");
 	if (v->follows_known) {
-		bool follows = pst_link_equal(&seal->first, &v->follows) ||
-			       (seal->flags & PST_SEAL_REPAIRED && begins &&
-				       pst_link_equal(&seal->follows, &v->follows));
+		bool follows = pst_link_equal(&seal->first, &v->follows);
 		/* Segments that are missing are a finding by themselves. */
 		if (!follows && begins && v->unsealed_before)
 			pst_verify_note(v, name, 0,
@@ -239,6 +243,8 @@ pst_verify_seal_end(struct pst_verifying *v, bool last, bool good, bool aside)
 	}
 	if (v->sealed)
 		check_length(v, good, aside);
+	if (v->sealed && v->seal.flags & PST_SEAL_SALVAGED)
+		return add_range(v, base, v->seg.next_offset, held);
 	v->follows_known = v->sealed || (v->chained && good);
 	bool open = v->sealed && v->seal.flags & PST_SEAL_OPEN;
 	v->unsealed_before = !v->sealed || open;
