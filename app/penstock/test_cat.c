@@ -1,7 +1,9 @@
-/* penstock cat and verify on a log that lib/segment wrote. Each runs in a child, its standard
- * output a pipe, as from a shell. */
+/* penstock cat, verify and repair on a log that lib/segment wrote. Each runs in a child, its
+ * standard output a pipe, as from a shell. */
 #include <criterion/criterion.h>
+#include <glob.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include "batch/batch.h"
 #include "penstock.h"
 #include "segment/appender.h"
+#include "segment/verify.h"
 
 #define BASE_NS UINT64_C(1764000000000000000)
 
@@ -486,5 +489,62 @@ Test(verify, a_new_directory_is_sound)
 	}
 	cr_assert_not_null(strstr(line, ": no damage\n"), "%s", line);
 	cr_assert_eq(end_command(&c), EXIT_DONE);
+	store_remove(&store);
+}
+
+Test(repair, says_then_does)
+{
+	char name[300], line[1024] = "";
+	struct pst_verify_totals totals;
+	glob_t found;
+	store_open(&store);
+	store_write(&store, 0, 30, 50);
+	store_close(&store);
+	snprintf(name, sizeof(name), "%s/syslog-0/%020d.log", store.path, 0);
+	FILE *f = fopen(name, "r+");
+	cr_assert_not_null(f);
+	fseek(f, 100, SEEK_SET);
+	int byte = getc(f);
+	fseek(f, 100, SEEK_SET);
+	putc(byte ^ 1, f);
+	fclose(f);
+	struct child c = COMMAND(pst_cmd_repair, "repair", store.path, "syslog-0");
+	while (fgets(line, sizeof(line), c.out)) {
+	}
+	cr_assert_not_null(strstr(line, "to be done: "), "%s", line);
+	cr_assert_not_null(strstr(line, " 50 offsets lost; --apply does it"), "%s", line);
+	cr_assert_eq(end_command(&c), EXIT_FINDING);
+	c = COMMAND(pst_cmd_repair, "repair", "--apply", store.path);
+	while (fgets(line, sizeof(line), c.out)) {
+	}
+	cr_assert_not_null(strstr(line, "done: "), "%s", line);
+	cr_assert_eq(end_command(&c), EXIT_DONE);
+	cr_assert_eq(pst_verify(store.path, NULL, &totals), 0);
+	cr_assert_eq(totals.finding_cnt, 0);
+	cr_assert_eq(totals.record_cnt, 1450);
+	/* What was done is kept with the data. */
+	snprintf(name, sizeof(name), "%s/penstock.repair-*Z.json", store.path);
+	cr_assert_eq(glob(name, 0, NULL, &found), 0);
+	json_t *report = json_load_file(found.gl_pathv[0], 0, NULL);
+	cr_assert_str_eq(json_string_value(json_object_get(report, "state")), "done");
+	size_t damaged = 0, i;
+	json_t *item;
+	json_array_foreach(json_object_get(report, "items"), i, item)
+	{
+		if (strcmp(json_string_value(json_object_get(item, "kind")), "damaged") == 0 &&
+			json_string_length(json_object_get(item, "crc32c")) == 8)
+			damaged++;
+	}
+	cr_assert_eq(damaged, 1);
+	json_decref(report);
+	globfree(&found);
+	c = COMMAND(pst_cmd_repair, "repair", store.path);
+	while (fgets(line, sizeof(line), c.out)) {
+	}
+	cr_assert_not_null(strstr(line, "nothing to do: "), "%s", line);
+	cr_assert_eq(end_command(&c), EXIT_DONE);
+	c = COMMAND(pst_cmd_repair, "repair", store.path, "syslog-7");
+	expect_end(&c);
+	cr_assert_eq(end_command(&c), EXIT_USAGE);
 	store_remove(&store);
 }

@@ -235,13 +235,15 @@ list_sources(struct pst_repairing *p)
 	return rc;
 }
 
+/* Offsets before the first segment are lost only if it was there when this repair began: what was
+ * before it may have been retired. */
 static void
-tell_lost(struct pst_repairing *p)
+tell_lost(struct pst_repairing *p, int64_t oldest)
 {
-	for (uint32_t i = 1; i < p->segment_cnt; i++) {
+	for (uint32_t i = 0; i < p->segment_cnt; i++) {
 		struct pst_repair_item item = {
 			.kind = PST_REPAIR_LOST,
-			.first_offset = p->segments[i - 1].next,
+			.first_offset = i > 0 ? p->segments[i - 1].next : oldest,
 			.last_offset = p->segments[i].base - 1,
 		};
 		pst_segment_name(item.file, p->segments[i].base, PST_SEGMENT_LOG);
@@ -254,6 +256,7 @@ static int
 repair(struct pst_repairing *p)
 {
 	int rc = pst_repairing_list(p);
+	int64_t oldest = rc == 0 && p->segment_cnt > 0 ? p->segments[0].base : INT64_MAX;
 	if (rc == 0)
 		rc = check_segments(p);
 	if (rc == 0 && p->apply)
@@ -265,7 +268,7 @@ repair(struct pst_repairing *p)
 			rc = pst_repairing_reseal(p, &p->segments[i]);
 	}
 	if (rc == 0)
-		tell_lost(p);
+		tell_lost(p, oldest);
 	return rc;
 }
 
