@@ -408,6 +408,7 @@ pst_topology_destroy(struct pst_pipeline *p)
 	pst_rules_free(p->rules);
 	pst_book_fini(&p->copy);
 	free(p->page);
+	free(p->past_places);
 	pst_sources_destroy(p->sources);
 	pthread_mutex_destroy(&p->mutex);
 	pthread_mutex_destroy(&p->reload_mutex);

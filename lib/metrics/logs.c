@@ -31,9 +31,16 @@ static void
 by_directory(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
 {
 	for (uint16_t d = 0; d < o->profile->data_dir_cnt; d++)
-		if (o->space[d].size_bytes)
-			pst_exposition_u64(x, pst_word_at(&o->space[d], offset), "dir",
-				o->profile->data_dirs[d], NULL);
+		pst_exposition_u64(x, pst_word_at(&o->drives[d], offset), "dir",
+			o->profile->data_dirs[d], NULL);
+}
+
+static void
+drive_ok(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+{
+	for (uint16_t d = 0; d < o->profile->data_dir_cnt; d++)
+		pst_exposition_u64(x, o->drives[d].info.state == PST_DRIVE_OK, "dir",
+			o->profile->data_dirs[d], NULL);
 }
 
 /* ---- what recovery found at the start, all partitions together ---- */
@@ -66,7 +73,7 @@ recovery_findings(struct pst_exposition *x, const struct pst_observation *o, siz
 
 #define SPACE(name, field, help)                                                                   \
 	{                                                                                          \
-		name, PST_METRIC_GAUGE, by_directory, offsetof(struct pst_space, field), help      \
+		name, PST_METRIC_GAUGE, by_directory, offsetof(struct pst_drive_row, field), help  \
 	}
 #define RECOVERY(name, field, help)                                                                \
 	{                                                                                          \
@@ -81,7 +88,7 @@ static const struct pst_family families[] = {
 	{"penstock_log_partitions", PST_METRIC_GAUGE, partitions, 0,
 		"Partitions of the stream that are written."},
 	{"penstock_log_failed_partitions", PST_METRIC_GAUGE, failed, 0,
-		"Partitions that take nothing more, because a sync failed."},
+		"Partitions that failed in this run and take nothing more."},
 	LOG("penstock_log_durable_lag_records", GAUGE, lag_cnt,
 		"Records appended that are not durable yet."),
 	LOG("penstock_log_segments", GAUGE, segment_cnt, "Segments kept."),
@@ -97,7 +104,9 @@ static const struct pst_family families[] = {
 		"Segments removed by retention."),
 	LOG("penstock_log_retired_bytes_total", COUNTER, retired_bytes,
 		"Bytes of the segments removed by retention."),
-	SPACE("penstock_data_size_bytes", size_bytes, "Size of the data directory's filesystem."),
+	{"penstock_data_ok", PST_METRIC_GAUGE, drive_ok, 0,
+		"1: the data directory's drive is sound; 0: it failed, or is missing."},
+	SPACE("penstock_data_size_bytes", space_bytes, "Size of the data directory's filesystem."),
 	SPACE("penstock_data_free_bytes", free_bytes, "Free of it for the daemon."),
 	{"penstock_recovery_seconds", PST_METRIC_GAUGE, recovery_time, 0,
 		"How long recovery took at the start."},

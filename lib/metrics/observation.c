@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/statvfs.h>
 
 int
 pst_observation_init(struct pst_observation *o, struct pst_pipeline *pipeline)
@@ -37,19 +36,6 @@ sum_cells(struct pst_observation *o)
 		}
 }
 
-static struct pst_space
-space_of(const char *directory)
-{
-	struct statvfs fs;
-
-	if (statvfs(directory, &fs) != 0)
-		return (struct pst_space){0};
-	return (struct pst_space){
-		.size_bytes = (uint64_t)fs.f_blocks * fs.f_frsize,
-		.free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize,
-	};
-}
-
 int
 pst_observation_take(struct pst_observation *o, struct pst_pipeline *pipeline)
 {
@@ -68,7 +54,7 @@ pst_observation_take(struct pst_observation *o, struct pst_pipeline *pipeline)
 	pst_pipeline_sources(pipeline, 0, NULL, 0, &o->sources);
 	rc = pst_recorder_view(pipeline->recorder, &o->ledger);
 	for (uint16_t d = 0; d < o->profile->data_dir_cnt; d++)
-		o->space[d] = space_of(o->profile->data_dirs[d]);
+		pst_pipeline_drive(pipeline, d, &o->drives[d]);
 	return rc;
 }
 
@@ -82,18 +68,33 @@ judge(struct pst_health *out, bool good, const char *text)
 	return good;
 }
 
-/* A log that takes nothing more. */
+/* Every data directory is sound. A stream that goes on elsewhere is no less ready for that. */
+static bool
+drives_work(const struct pst_observation *o, struct pst_health *out)
+{
+	for (uint16_t d = 0; d < o->profile->data_dir_cnt; d++) {
+		const struct pst_drive_info *info = &o->drives[d].info;
+		if (info->state == PST_DRIVE_OK)
+			continue;
+		out->good = false;
+		snprintf(out->text, sizeof(out->text), "a data directory is %s: %.100s",
+			pst_drive_state_name(info->state), o->profile->data_dirs[d]);
+		return false;
+	}
+	return true;
+}
+
+/* Every partition takes events. */
 static bool
 logs_work(const struct pst_observation *o, struct pst_health *out)
 {
 	for (uint16_t s = 0; s < o->profile->stream_cnt; s++) {
-		if (o->logs[s].failed_cnt == 0)
+		if (o->logs[s].down_cnt == 0)
 			continue;
 		out->good = false;
 		snprintf(out->text, sizeof(out->text),
 			"%u of %u logs of a stream have failed and take nothing more: %.64s",
-			o->logs[s].failed_cnt, o->logs[s].partition_cnt,
-			o->profile->streams[s].name);
+			o->logs[s].down_cnt, o->logs[s].partition_cnt, o->profile->streams[s].name);
 		return false;
 	}
 	return true;
@@ -104,7 +105,7 @@ pst_health_alive(const struct pst_observation *o, int rc, struct pst_health *out
 {
 	if (rc != 0)
 		judge(out, false, "an lcore does not answer");
-	else if (logs_work(o, out))
+	else if (drives_work(o, out) && logs_work(o, out))
 		judge(out, true, "ok");
 }
 

@@ -18,11 +18,6 @@ struct pst_server_stats {
 	uint64_t observation_ns;            /* how long the last one took */
 };
 
-/* A data directory's filesystem. */
-struct pst_space {
-	uint64_t size_bytes, free_bytes; /* free for the daemon; 0 both: it cannot be asked */
-};
-
 struct pst_observation {
 	const struct pst_pipeline *pipeline;
 	const struct pst_profile *profile;
@@ -36,7 +31,7 @@ struct pst_observation {
 	struct pst_rules_page rules;
 	struct pst_sources_page sources;
 	struct pst_recorder_view ledger;
-	struct pst_space space[PST_DRIVES_MAX];
+	struct pst_drive_row drives[PST_DRIVES_MAX];
 	struct pst_server_stats server;
 };
 

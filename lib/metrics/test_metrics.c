@@ -22,10 +22,19 @@ pst_pipeline_stream_logs(struct pst_pipeline *p, struct pst_stream_logs out[PST_
 	memset(out, 0, PST_STREAMS_MAX * sizeof(*out));
 	for (uint16_t s = 0; s < p->profile->stream_cnt; s++) {
 		out[s].partition_cnt = 3;
-		out[s].failed_cnt = fake_log_failed && s == 1;
+		out[s].failed_cnt = out[s].down_cnt = fake_log_failed && s == 1;
 		out[s].log_bytes = 1000u + s;
 	}
 	return 0;
+}
+
+/* The fake's second drive has failed: without it. */
+static struct pst_pipeline *
+healthy(uint16_t queue_cnt, uint16_t listener_cnt, uint16_t stream_cnt)
+{
+	struct pst_pipeline *pipeline = fake_pipeline(queue_cnt, listener_cnt, stream_cnt);
+	((struct pst_profile *)pipeline->profile)->data_dir_cnt = 1;
+	return pipeline;
 }
 
 /* ---- an endpoint ---- */
@@ -115,7 +124,7 @@ Test(metrics, says_what_it_waits_for)
 	expect(get("/healthz"), "200", "\r\n\r\nstarting\n");
 	expect(get("/readyz"), "503", "\r\n\r\nstarting\n");
 	expect(get("/metrics"), "503", "\r\n\r\nstarting\n");
-	pst_metrics_attach(metrics, fake_pipeline(2, 2, 2));
+	pst_metrics_attach(metrics, healthy(2, 2, 2));
 	expect(get("/healthz"), "200", "\r\n\r\nok\n");
 	expect(get("/readyz"), "200", "\r\n\r\nready\n");
 	expect(get("/metrics"), "200", "text/plain; version=0.0.4; charset=utf-8");
@@ -164,7 +173,7 @@ Test(metrics, port_0_is_no_endpoint)
 
 Test(metrics, ill_health_has_a_reason)
 {
-	struct pst_pipeline *pipeline = fake_pipeline(2, 2, 2);
+	struct pst_pipeline *pipeline = healthy(2, 2, 2);
 
 	start();
 	fake.snapshot_rc = -ETIMEDOUT;
@@ -181,6 +190,13 @@ Test(metrics, ill_health_has_a_reason)
 	expect(get("/metrics"), "200", "\npenstock_ready 0\n");
 	pst_metrics_detach(metrics);
 	fake_log_failed = false;
+	((struct pst_profile *)pipeline->profile)->data_dir_cnt = 2;
+	pst_metrics_attach(metrics, pipeline);
+	expect(get("/healthz"), "503", "a data directory is failed: /data1");
+	expect(get("/readyz"), "200", "ready");
+	expect(get("/metrics"), "200", "\npenstock_data_ok{dir=\"/data1\"} 0\n");
+	pst_metrics_detach(metrics);
+	((struct pst_profile *)pipeline->profile)->data_dir_cnt = 1;
 	pst_metrics_attach(metrics, pipeline);
 	atomic_store(&pipeline->phase, PST_PHASE_SEAL);
 	expect(get("/healthz"), "200", "ok");
@@ -193,7 +209,7 @@ Test(metrics, ill_health_has_a_reason)
 Test(metrics, only_reading_and_only_these_paths)
 {
 	start();
-	pst_metrics_attach(metrics, fake_pipeline(1, 1, 1));
+	pst_metrics_attach(metrics, healthy(1, 1, 1));
 	expect(get("/"), "404", "/metrics, /healthz and /readyz");
 	expect(get("/metrics/"), "404", "");
 	expect(get("/metricsx"), "404", "");
@@ -215,7 +231,7 @@ Test(metrics, only_reading_and_only_these_paths)
 Test(metrics, requests_have_no_body)
 {
 	start();
-	pst_metrics_attach(metrics, fake_pipeline(1, 1, 1));
+	pst_metrics_attach(metrics, healthy(1, 1, 1));
 	expect(converse("GET /metrics HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999\r\n\r\nxx"),
 		"413", "no body");
 	expect(converse("GET /metrics HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"),
@@ -233,7 +249,7 @@ Test(metrics, long_requests_and_garbage_are_refused)
 	static char request[1 << 20];
 
 	start();
-	pst_metrics_attach(metrics, fake_pipeline(1, 1, 1));
+	pst_metrics_attach(metrics, healthy(1, 1, 1));
 	int len = snprintf(request, sizeof(request), "GET /metrics HTTP/1.1\r\nX: ");
 	memset(request + len, 'x', sizeof(request) - 1 - (size_t)len);
 	cr_assert_null(strstr(converse(request), "HTTP/1.1 200"));
@@ -252,7 +268,7 @@ Test(metrics, long_requests_and_garbage_are_refused)
 Test(metrics, pipelined_requests_are_answered_in_turn)
 {
 	start();
-	pst_metrics_attach(metrics, fake_pipeline(1, 1, 1));
+	pst_metrics_attach(metrics, healthy(1, 1, 1));
 	char *answer = converse("GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n"
 				"GET /nothing HTTP/1.1\r\nHost: t\r\n\r\n"
 				"GET /readyz HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
@@ -267,7 +283,7 @@ Test(metrics, pipelined_requests_are_answered_in_turn)
 Test(metrics, all_who_ask_at_once_get_the_same_moment)
 {
 	start();
-	pst_metrics_attach(metrics, fake_pipeline(1, 1, 1));
+	pst_metrics_attach(metrics, healthy(1, 1, 1));
 	char *first = strdup(get("/metrics"));
 	uint32_t taken = fake.snapshot_cnt;
 	unsigned same = 0;
@@ -285,7 +301,7 @@ Test(metrics, who_holds_connections_keeps_nobody_out)
 	int held[200];
 
 	start();
-	pst_metrics_attach(metrics, fake_pipeline(1, 1, 1));
+	pst_metrics_attach(metrics, healthy(1, 1, 1));
 	for (unsigned i = 0; i < PST_ARRAY_CNT(held); i++) {
 		held[i] = dial();
 		send(held[i], "GET /healthz HT", 15, MSG_NOSIGNAL);
@@ -329,7 +345,7 @@ Test(metrics, an_answer_that_is_not_taken_is_given_up)
 
 	fake.widest = true;
 	start();
-	pst_metrics_attach(metrics, fake_pipeline(63, 64, 64));
+	pst_metrics_attach(metrics, healthy(63, 64, 64));
 	int fd = dial(), small = 2048;
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	for (; asked < 600; asked++) {
@@ -361,7 +377,7 @@ Test(metrics, sums_over_queues_and_listeners)
 	fake.source_cnt = 5;
 	fake.rules_generation = 3;
 	start();
-	pst_metrics_attach(metrics, fake_pipeline(2, 2, 2));
+	pst_metrics_attach(metrics, healthy(2, 2, 2));
 	char *text = get("/metrics");
 	/* Each word of cell i is i + 1; three queues with the kernel's, three listeners. */
 	cr_expect(strstr(text, "\npenstock_events_found_total{listener=\"listener0\"} 12\n"), "%s",
@@ -401,7 +417,7 @@ Test(metrics, latency_is_a_histogram)
 	};
 
 	start();
-	pst_metrics_attach(metrics, fake_pipeline(1, 1, 1));
+	pst_metrics_attach(metrics, healthy(1, 1, 1));
 	char *text = get("/metrics");
 	for (unsigned i = 0; i < PST_ARRAY_CNT(lines); i++) {
 		char line[160];

@@ -200,11 +200,12 @@ pst_pipeline_log(struct pst_pipeline *p, uint16_t stream_idx, uint16_t queue_idx
 }
 
 static void
-add_log(struct pst_stream_logs *sum, const struct pst_log_stats *log)
+add_log(struct pst_writer *w, const struct pst_log_place *place, struct pst_stream_logs *sum)
 {
-	sum->partition_cnt++;
+	struct pst_log_stats *log = &w->log_copy;
+
+	pst_log_stats(w->appenders[place->drive_idx], (int)place->log_idx, log);
 	sum->failed_cnt += log->failed;
-	sum->lag_cnt += (uint64_t)(log->next_offset - log->durable_offset);
 	sum->segment_cnt += log->segment_cnt;
 	sum->log_bytes += log->log_bytes;
 	sum->written_bytes += log->written_bytes;
@@ -225,12 +226,19 @@ writer_add_logs(void *self, void *arg)
 	for (uint16_t s = 0; s < p->profile->stream_cnt; s++)
 		for (uint16_t q = 0; q < pst_profile_partition_cnt(p->profile, s); q++) {
 			const struct pst_log_place *place = &p->place[s][q];
+			struct pst_stream_logs *sum = &p->stream_logs[s];
 			if (place->writer_idx != w->writer_idx)
 				continue;
-			pst_log_stats(
-				w->appenders[place->drive_idx], (int)place->log_idx, &w->log_copy);
-			add_log(&p->stream_logs[s], &w->log_copy);
+			add_log(w, place, sum);
+			sum->partition_cnt++;
+			sum->down_cnt += w->log_copy.failed;
+			sum->lag_cnt += (uint64_t)(w->log_copy.next_offset -
+						   w->log_copy.durable_offset);
 		}
+	for (uint32_t i = 0; i < p->past_place_cnt; i++)
+		if (p->past_places[i].place.writer_idx == w->writer_idx)
+			add_log(w, &p->past_places[i].place,
+				&p->stream_logs[p->past_places[i].stream_idx]);
 }
 
 int

@@ -16,10 +16,13 @@
 #define PST_SESSION_PAGE        32 /* sessions a call */
 #define PST_SESSION_PAGE_RANGES 8  /* of each */
 
-/* What the logs of one stream come to, over the partitions that are written. */
+/* What the logs of one stream come to: those that are written, and those that were until their
+ * drive failed. */
 struct pst_stream_logs {
-	uint32_t partition_cnt, failed_cnt;
-	uint64_t lag_cnt; /* records appended that are not durable yet */
+	uint32_t partition_cnt; /* written now */
+	uint32_t down_cnt;      /* of these, failed and not (yet) replaced */
+	uint32_t failed_cnt;    /* failed in this run */
+	uint64_t lag_cnt;       /* records appended that are not durable yet */
 	uint64_t segment_cnt, log_bytes;
 	uint64_t written_bytes, batch_cnt;
 	uint64_t write_failed_cnt, sync_failed_cnt; /* batches */
@@ -70,6 +73,12 @@ struct pst_pipeline {
 	struct pst_rules_mark rules_marks[PST_STREAMS_MAX][PST_QUEUES_MAX];
 	struct pst_log_place place[PST_STREAMS_MAX][PST_QUEUES_MAX]; /* [stream][queue] */
 	struct pst_stream_logs stream_logs[PST_STREAMS_MAX];
+	/* Places that others took over from: their counters stay in the sums. Under mutex. */
+	struct pst_past_place {
+		uint16_t stream_idx;
+		struct pst_log_place place;
+	} * past_places;
+	uint32_t past_place_cnt;
 	struct pst_log_begin log_begin;
 };
 

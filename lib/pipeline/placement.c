@@ -2,6 +2,7 @@
  * failed. The writer makes the new log between two turns; the rx lcores learn of it between two
  * bursts. What was on its way to the old one comes back as not stored. */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "pipeline/pipeline.h"
 
@@ -60,11 +61,26 @@ pst_pipeline_begin_log(struct pst_pipeline *p, const struct pst_log_config *conf
 	return rc;
 }
 
+/* Without memory its counters leave the sums, which then go back once. */
+static void
+keep_past(struct pst_pipeline *p, uint16_t stream_idx, const struct pst_log_place *place)
+{
+	uint32_t cnt = p->past_place_cnt;
+	struct pst_past_place *past = realloc(p->past_places, (cnt + 1) * sizeof(*past));
+
+	if (!past)
+		return;
+	past[cnt] = (struct pst_past_place){.stream_idx = stream_idx, .place = *place};
+	p->past_places = past;
+	p->past_place_cnt = cnt + 1;
+}
+
 void
 pst_pipeline_set_place(struct pst_pipeline *p, uint16_t stream_idx, uint16_t queue_idx,
 	const struct pst_log_place *place)
 {
 	pthread_mutex_lock(&p->mutex);
+	keep_past(p, stream_idx, &p->place[stream_idx][queue_idx]);
 	p->place[stream_idx][queue_idx] = *place;
 	if (stream_idx < p->profile->queue_stream_cnt)
 		p->partition_of_queue[queue_idx] = (int)pst_max_u64(
