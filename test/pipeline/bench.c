@@ -127,38 +127,63 @@ bench_close(struct bench *b)
 	cr_assert_eq(system(command), 0);
 }
 
-struct watching {
+/* A control thread's doing, while lcores serve their mailboxes. */
+struct control {
 	struct bench *bench;
-	struct pst_diag *diag;
+	int (*act)(struct bench *bench, void *arg);
+	void *arg;
 	int rc;
 	_Atomic bool done;
 };
 
 static void *
-watch(void *arg)
+control_thread(void *arg)
 {
-	struct watching *w = arg;
-	struct bench *b = w->bench;
-	w->rc = pst_storage_watch(b->profile, &b->storage, &b->pipeline, w->diag);
-	atomic_store(&w->done, true);
+	struct control *c = arg;
+	c->rc = c->act(c->bench, c->arg);
+	atomic_store(&c->done, true);
 	return NULL;
 }
 
-int
-bench_watch(struct bench *b, struct pst_diag *diag)
+static int
+control(struct bench *b, int (*act)(struct bench *bench, void *arg), void *arg)
 {
-	struct watching w = {.bench = b, .diag = diag};
+	struct control c = {.bench = b, .act = act, .arg = arg};
 	pthread_t thread;
 
-	cr_assert_eq(pthread_create(&thread, NULL, watch, &w), 0);
-	while (!atomic_load(&w.done)) {
+	cr_assert_eq(pthread_create(&thread, NULL, control_thread, &c), 0);
+	while (!atomic_load(&c.done)) {
 		for (uint16_t r = 0; r < b->profile->rx_lcore_cnt; r++)
 			pst_mailbox_serve(&b->pipeline.rx[r]->mailbox, b->pipeline.rx[r]);
 		for (uint16_t i = 0; i < b->profile->writer_cnt; i++)
 			pst_mailbox_serve(&b->pipeline.writers[i]->mailbox, b->pipeline.writers[i]);
 	}
 	cr_assert_eq(pthread_join(thread, NULL), 0);
-	return w.rc;
+	return c.rc;
+}
+
+static int
+watch(struct bench *b, void *diag)
+{
+	return pst_storage_watch(b->profile, &b->storage, &b->pipeline, diag);
+}
+
+int
+bench_watch(struct bench *b, struct pst_diag *diag)
+{
+	return control(b, watch, diag);
+}
+
+static int
+stream_logs(struct bench *b, void *out)
+{
+	return pst_pipeline_stream_logs(&b->pipeline, out);
+}
+
+void
+bench_stream_logs(struct bench *b, struct pst_stream_logs out[PST_STREAMS_MAX])
+{
+	cr_assert_eq(control(b, stream_logs, out), 0);
 }
 
 void

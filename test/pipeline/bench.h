@@ -24,6 +24,8 @@ void bench_abandon(struct bench *bench);
 
 /* What the control thread does every turn, with the lcores turning meanwhile. */
 int bench_watch(struct bench *bench, struct pst_diag *diag);
+/* What metrics ask for, likewise. */
+void bench_stream_logs(struct bench *bench, struct pst_stream_logs out[PST_STREAMS_MAX]);
 
 /* Turns every lcore until nothing moves and all is durable. */
 void bench_settle(struct bench *bench);

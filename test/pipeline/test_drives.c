@@ -152,6 +152,10 @@ go_on_after(unsigned calls)
 	sum = bench_books(&b);
 	cr_assert_eq(sum.stored, 10);
 	cr_assert_eq(sum.shed[PST_SHED_SYNC_FAILED] + sum.shed[PST_SHED_WRITE_FAILED], 10);
+	struct pst_stream_logs then[PST_STREAMS_MAX], now[PST_STREAMS_MAX];
+	bench_stream_logs(&b, then);
+	cr_assert_eq(then[STREAM_FEED].partition_cnt, 2);
+	cr_assert_eq(then[STREAM_FEED].down_cnt, 1);
 	/* Still open when the drive is given up: goes along. */
 	send_text(plain, "along");
 
@@ -172,6 +176,15 @@ go_on_after(unsigned calls)
 	cr_assert_eq(bench_count(&b, "feed", place->partition, NULL), 15);
 	cr_assert_eq(bench_count(&b, "s", b.pipeline.place[STREAM_S][plain].partition, "along"), 1);
 	cr_assert_eq(bench_watch(&b, &diag), 0, "nothing more to do");
+	/* The failed log's counters stay in the sums, its failure is no longer in the way. */
+	bench_stream_logs(&b, now);
+	cr_assert_eq(now[STREAM_FEED].partition_cnt, 2);
+	cr_assert_eq(now[STREAM_FEED].down_cnt, 0);
+	cr_assert_eq(now[STREAM_FEED].failed_cnt, then[STREAM_FEED].failed_cnt);
+	cr_assert_gt(now[STREAM_FEED].written_bytes, then[STREAM_FEED].written_bytes);
+	cr_assert_eq(now[STREAM_FEED].write_failed_cnt + now[STREAM_FEED].sync_failed_cnt,
+		then[STREAM_FEED].write_failed_cnt + then[STREAM_FEED].sync_failed_cnt);
+	cr_assert_gt(now[STREAM_FEED].write_failed_cnt + now[STREAM_FEED].sync_failed_cnt, 0);
 	bench_abandon(&b);
 	cr_assert_neq(b.closed, 0, "what failed was not closed in order");
 	return bad;
