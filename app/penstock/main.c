@@ -16,6 +16,7 @@ static const struct command commands[] = {
 	{"status", pst_cmd_status, "what the running daemon does, and where every event went"},
 	{"top", pst_cmd_top, "the same, live"},
 	{"cat", pst_cmd_cat, "print the events of a stream"},
+	{"loss", pst_cmd_loss, "what was lost, when, where and why: from the files alone"},
 	{"repair", pst_cmd_repair, "put back what is valid of a damaged log"},
 	{"verify", pst_cmd_verify, "check a data directory"},
 	{"rules", pst_cmd_rules, "check a rules file, or try it on events"},

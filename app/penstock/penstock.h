@@ -12,6 +12,7 @@ enum {
 };
 
 int pst_cmd_cat(int argc, char **argv);
+int pst_cmd_loss(int argc, char **argv);
 int pst_cmd_repair(int argc, char **argv);
 int pst_cmd_rules(int argc, char **argv);
 int pst_cmd_status(int argc, char **argv);

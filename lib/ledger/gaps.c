@@ -292,6 +292,8 @@ static void
 declare(struct pst_gaps *gaps, struct session_gaps *s, const char *reason, uint64_t at_ns)
 {
 	for (uint32_t i = 0; i < s->cnt; i++) {
+		if (s->open[i].gap.declared)
+			continue; /* it was lost before */
 		s->open[i].gap.declared = reason;
 		touch(gaps, s, &s->open[i], at_ns);
 	}

@@ -155,9 +155,12 @@ Test(gaps, the_end_of_a_session_declares_what_is_missing_lost)
 	admit(2, 3, 9); /* after all */
 	cr_assert_eq(tell(), 1);
 	cr_assert_eq(pst_gap_state(&told[0].gap), PST_GAP_FILLED);
-	pst_gaps_stop(gaps, 10);
-	cr_assert_eq(tell(), 1);
+	admit(9, 9, 10);
+	tell();
+	pst_gaps_stop(gaps, 11);
+	cr_assert_eq(tell(), 1, "5 and 6 are told already");
 	cr_assert_str_eq(told[0].gap.declared, "stop");
+	cr_assert_eq(told[0].gap.from, 7);
 	cr_assert_eq(told[0].gap.missing, 2);
 }
 

@@ -1,0 +1,235 @@
+/* penstock loss: what was lost, when, where and why, from the ledger's files alone. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "loss.h"
+#include "penstock.h"
+#include "profile/profile.h"
+#include "segment/reader.h"
+
+#define DIRS_MAX     16
+#define EXIT_LOSS    3
+#define EXIT_UNKNOWN 4
+#define MS_BEFORE    1000 /* a record's time is its writing, to the millisecond */
+#define NS_PER_MS    1000000
+
+struct options {
+	const char *dirs[DIRS_MAX];
+	unsigned dir_cnt;
+	uint64_t from_ns, to_ns, now_ns;
+	bool has_from, as_json;
+};
+
+static void
+usage(FILE *out)
+{
+	fputs("usage: penstock loss --data DIR... [--from TIME] [--to TIME] [--json]\n"
+	      "\n"
+	      "What was lost, when, where and why, from the records that penstockd keeps in the\n"
+	      "stream penstock.ledger: events shed, frames rejected, frames missed by NIC or\n"
+	      "kernel, messages of sequenced sources that are missing, bytes that a recovery cut\n"
+	      "or set aside. Works while a daemon runs, and without one. Times that no record\n"
+	      "speaks of are named; they are not taken for lossless.\n"
+	      "\n"
+	      "  -d, --data DIR   data directory; once for each of the daemon's\n"
+	      "  -f, --from TIME  since then (default: the first record)\n"
+	      "  -t, --to TIME    up to then (default: now)\n"
+	      "  -j, --json       one JSON object (docs/ledger.md)\n"
+	      "  -h, --help       print this\n"
+	      "\n"
+	      "TIME: now, -90s -15m -2h -7d (before now), 2026-11-21T14:00:00Z (ISO 8601, UTC\n"
+	      "without a zone), or a number since 1970 (seconds, milliseconds, or 19 digits of\n"
+	      "nanoseconds).\n"
+	      "\n"
+	      "Exit status: 0 nothing was lost; 3 something was; 4 nothing is known to be lost,\n"
+	      "but for part of the time there are no records; 1 records are damaged; 2 no ledger\n"
+	      "there, or a wrong command line.\n",
+		out);
+}
+
+/* ---- read ---- */
+
+struct reading {
+	const struct options *options;
+	const char *dir;
+	struct pst_loss_account *account;
+	unsigned ledger_cnt, damage_cnt;
+};
+
+static void
+take_record(struct reading *r, const struct pst_batch_record *record)
+{
+	json_t *json = json_loadb(
+		(const char *)record->value, record->value_len, JSON_ALLOW_NUL, NULL);
+
+	if (!json_is_object(json))
+		r->damage_cnt++;
+	else
+		pst_loss_account_take(r->account, json);
+	json_decref(json);
+}
+
+static int
+read_ledger(void *arg, const char *topic, uint32_t partition)
+{
+	struct reading *r = arg;
+	struct pst_batch_record record;
+	enum pst_read_result result;
+	struct pst_reader *reader;
+	struct pst_diag diag;
+
+	if (strcmp(topic, PST_LEDGER_STREAM) != 0)
+		return 0;
+	r->ledger_cnt++;
+	pst_loss_account_next(r->account);
+	if (pst_reader_open(r->dir, topic, partition, &reader, &diag) != 0) {
+		pst_diag_print(stderr, &diag);
+		r->damage_cnt++;
+		return 0;
+	}
+	int64_t from_ms = (int64_t)(r->options->from_ns / NS_PER_MS) - MS_BEFORE;
+	int64_t offset = r->options->has_from ? pst_reader_offset_at(reader, from_ms)
+					      : pst_reader_earliest(reader);
+	pst_reader_seek(reader, offset < 0 ? pst_reader_earliest(reader) : offset);
+	while ((result = pst_reader_next(reader, &record, &diag)) != PST_READ_END) {
+		if (result == PST_READ_RECORD) {
+			take_record(r, &record);
+			continue;
+		}
+		pst_diag_print(stderr, &diag);
+		r->damage_cnt++;
+		pst_reader_skip_damage(reader);
+	}
+	pst_reader_close(reader);
+	return 0;
+}
+
+static int
+read_all(struct reading *r)
+{
+	for (unsigned i = 0; i < r->options->dir_cnt; i++) {
+		r->dir = r->options->dirs[i];
+		int rc = pst_reader_list(r->dir, read_ledger, r);
+		if (rc != 0) {
+			fprintf(stderr, "penstock loss: %s: %s\n", r->dir, strerror(-rc));
+			return -1;
+		}
+	}
+	if (r->ledger_cnt > 0)
+		return 0;
+	fprintf(stderr, "penstock loss: %s: there is no stream %s\n", r->options->dirs[0],
+		PST_LEDGER_STREAM);
+	return -1;
+}
+
+static int
+verdict(const struct reading *r, const json_t *result)
+{
+	if (r->damage_cnt > 0)
+		return EXIT_FINDING;
+	if (json_array_size(json_object_get(result, "lost")) > 0)
+		return EXIT_LOSS;
+	return json_array_size(json_object_get(result, "unrecorded")) > 0 ? EXIT_UNKNOWN
+									  : EXIT_DONE;
+}
+
+static int
+tell(const struct options *options)
+{
+	struct reading r = {.options = options};
+	int status = EXIT_USAGE;
+
+	r.account = pst_loss_account_create(
+		options->has_from ? options->from_ns : 0, options->to_ns);
+	if (!r.account) {
+		fputs("penstock loss: out of memory\n", stderr);
+		return EXIT_FINDING;
+	}
+	if (read_all(&r) == 0) {
+		json_t *result = pst_loss_account_result(r.account, options->now_ns);
+		if (options->as_json) {
+			json_dumpf(result, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+			putchar('\n');
+		} else {
+			pst_loss_print(stdout, result);
+		}
+		status = verdict(&r, result);
+		json_decref(result);
+	}
+	pst_loss_account_destroy(r.account);
+	return status;
+}
+
+/* ---- options ---- */
+
+static uint64_t
+clock_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* -1: go on; else the exit status. */
+static int
+take_option(struct options *o, int option, char **argv)
+{
+	switch (option) {
+	case 'd':
+		if (o->dir_cnt == DIRS_MAX)
+			return pst_usage_error("loss", "at most %d data directories", DIRS_MAX);
+		o->dirs[o->dir_cnt++] = optarg;
+		return -1;
+	case 'f':
+		o->has_from = true;
+		if (!pst_loss_time(optarg, o->now_ns, &o->from_ns))
+			return pst_usage_error("loss", "'%s' is not a time", optarg);
+		return -1;
+	case 't':
+		if (!pst_loss_time(optarg, o->now_ns, &o->to_ns))
+			return pst_usage_error("loss", "'%s' is not a time", optarg);
+		return -1;
+	case 'j':
+		o->as_json = true;
+		return -1;
+	case 'h':
+		usage(stdout);
+		return EXIT_DONE;
+	default:
+		return pst_option_error("loss", option, argv);
+	}
+}
+
+int
+pst_cmd_loss(int argc, char **argv)
+{
+	static const struct option names[] = {
+		{"data", required_argument, NULL, 'd'},
+		{"from", required_argument, NULL, 'f'},
+		{"to", required_argument, NULL, 't'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL},
+	};
+	struct options o = {.now_ns = clock_ns()};
+	int option;
+
+	o.to_ns = o.now_ns;
+	opterr = 0;
+	optind = 1;
+	while ((option = getopt_long(argc, argv, ":d:f:t:jh", names, NULL)) != -1) {
+		int status = take_option(&o, option, argv);
+		if (status >= 0)
+			return status;
+	}
+	if (optind != argc)
+		return pst_usage_error("loss", "what is '%s'?", argv[optind]);
+	if (o.dir_cnt == 0)
+		return pst_usage_error("loss", "give a data directory: --data DIR");
+	if (o.has_from && o.from_ns >= o.to_ns)
+		return pst_usage_error("loss", "--from is not before --to");
+	return tell(&o);
+}

@@ -1,0 +1,401 @@
+/* Records -> rows. A row is one (what, reason, where) with its count and the span of time that it
+ * lies in; a gap is a row of its own. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "loss.h"
+
+/* A running daemon's idle record may be that late, and a second for what lies between. */
+#define TAIL_NS UINT64_C(12000000000)
+
+struct span {
+	uint64_t from_ns, to_ns;
+};
+
+struct pst_loss_account {
+	uint64_t from_ns, to_ns;
+	json_t *rows;     /* key -> row */
+	json_t *gaps;     /* run and number -> the gap's last record */
+	json_t *intended; /* filtered, sampled_out, duplicate ... */
+	json_t *runs;     /* run -> how it is known */
+	struct span *spans;
+	size_t span_cnt, span_cap;
+	/* Of the run that is being read. */
+	char run[64];
+	json_int_t last, part; /* the interval taken last: one that was sent twice counts once */
+	uint64_t interval_ns;
+	uint64_t record_cnt;
+};
+
+struct pst_loss_account *
+pst_loss_account_create(uint64_t from_ns, uint64_t to_ns)
+{
+	struct pst_loss_account *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return NULL;
+	a->from_ns = from_ns;
+	a->to_ns = to_ns;
+	a->rows = json_object();
+	a->gaps = json_object();
+	a->intended = json_object();
+	a->runs = json_object();
+	return a;
+}
+
+void
+pst_loss_account_destroy(struct pst_loss_account *a)
+{
+	if (!a)
+		return;
+	json_decref(a->rows);
+	json_decref(a->gaps);
+	json_decref(a->intended);
+	json_decref(a->runs);
+	free(a->spans);
+	free(a);
+}
+
+static uint64_t
+number(const json_t *json, const char *name)
+{
+	return (uint64_t)json_integer_value(json_object_get(json, name));
+}
+
+static const char *
+text(const json_t *json, const char *name)
+{
+	const char *value = json_string_value(json_object_get(json, name));
+	return value ? value : "";
+}
+
+static void
+set(json_t *json, const char *name, uint64_t value)
+{
+	json_object_set_new(json, name, json_integer((json_int_t)value));
+}
+
+/* Adds to the row of what, reason and where; place is where, as fields of the row. */
+static void
+add(struct pst_loss_account *a, const char *what, const char *unit, const char *reason,
+	const json_t *place, uint64_t cnt, uint64_t from_ns, uint64_t to_ns)
+{
+	char *where = json_dumps(place, JSON_COMPACT | JSON_SORT_KEYS), *key = NULL;
+	json_t *row;
+
+	if (cnt == 0 || !where || asprintf(&key, "%s %s %s", what, reason, where) < 0) {
+		free(where);
+		return;
+	}
+	row = json_object_get(a->rows, key);
+	if (!row) {
+		row = json_pack("{s:s,s:s,s:s}", "what", what, "reason", reason, "unit", unit);
+		json_object_update(row, (json_t *)place);
+		set(row, "from_ns", from_ns);
+		json_object_set_new(a->rows, key, row);
+	}
+	set(row, "count", number(row, "count") + cnt);
+	if (from_ns < number(row, "from_ns"))
+		set(row, "from_ns", from_ns);
+	if (to_ns > number(row, "to_ns"))
+		set(row, "to_ns", to_ns);
+	free(key);
+	free(where);
+}
+
+/* ---- intervals ---- */
+
+static void
+add_span(struct pst_loss_account *a, uint64_t from_ns, uint64_t to_ns)
+{
+	if (a->span_cnt > 0 && a->spans[a->span_cnt - 1].to_ns == from_ns) {
+		a->spans[a->span_cnt - 1].to_ns = to_ns;
+		return;
+	}
+	if (a->span_cnt == a->span_cap) {
+		size_t cap = a->span_cap ? 2 * a->span_cap : 64;
+		struct span *grown = realloc(a->spans, cap * sizeof(*grown));
+		if (!grown)
+			return;
+		a->spans = grown;
+		a->span_cap = cap;
+	}
+	a->spans[a->span_cnt++] = (struct span){from_ns, to_ns};
+}
+
+static void
+add_reasons(struct pst_loss_account *a, const char *what, const char *unit, const json_t *reasons,
+	const json_t *place, const struct span *when)
+{
+	const char *reason;
+	json_t *cnt;
+
+	json_object_foreach((json_t *)reasons, reason, cnt)
+	{
+		add(a, what, unit, reason, place, (uint64_t)json_integer_value(cnt), when->from_ns,
+			when->to_ns);
+	}
+}
+
+static void
+take_cells(struct pst_loss_account *a, const json_t *record, const struct span *when)
+{
+	static const char *const intended[] = {
+		"filtered", "sampled_out", "duplicate", "quarantined"};
+	json_t *cell;
+	size_t i;
+
+	json_array_foreach(json_object_get(record, "cells"), i, cell)
+	{
+		const json_t *events = json_object_get(cell, "events");
+		json_t *place = json_pack("{s:s,s:s}", "queue", text(cell, "queue"), "listener",
+			text(cell, "listener"));
+		add_reasons(a, "shed", "events", json_object_get(events, "shed"), place, when);
+		add_reasons(a, "rejected", "frames",
+			json_object_get(json_object_get(cell, "frames"), "rejected"), place, when);
+		for (unsigned k = 0; k < sizeof(intended) / sizeof(intended[0]); k++)
+			set(a->intended, intended[k],
+				number(a->intended, intended[k]) + number(events, intended[k]));
+		json_decref(place);
+	}
+}
+
+static void
+take_interval(struct pst_loss_account *a, const json_t *record)
+{
+	struct span when = {number(record, "from_ns"), number(record, "to_ns")};
+	json_int_t last = json_integer_value(json_object_get(record, "last"));
+	json_int_t part = json_integer_value(json_object_get(record, "part"));
+	json_t *row;
+	size_t i;
+
+	if (last < a->last || (last == a->last && part <= a->part))
+		return;
+	a->last = last;
+	a->part = part;
+	if (part == 0)
+		add_span(a, when.from_ns, when.to_ns);
+	if (when.to_ns <= a->from_ns || when.from_ns >= a->to_ns)
+		return;
+	take_cells(a, record, &when);
+	json_array_foreach(json_object_get(record, "beside"), i, row)
+	{
+		json_t *place = json_pack("{s:s}", "port", text(row, "port"));
+		add(a, "missed", "frames", text(row, "counter"), place, number(row, "lost"),
+			when.from_ns, when.to_ns);
+		json_decref(place);
+	}
+}
+
+/* ---- gaps ---- */
+
+static void
+take_gap(struct pst_loss_account *a, const json_t *record)
+{
+	uint64_t first_ns = number(record, "first_seen_ns");
+	char key[128];
+
+	if (first_ns < a->from_ns || first_ns >= a->to_ns)
+		return;
+	if (json_object_get(record, "gaps")) /* a sum: nothing of it comes again */
+		snprintf(key, sizeof(key), "%s +%llu %llu", a->run,
+			(unsigned long long)number(record, "at_ns"),
+			(unsigned long long)number(record, "from"));
+	else
+		snprintf(key, sizeof(key), "%s %llu", a->run,
+			(unsigned long long)number(record, "gap"));
+	json_object_set(a->gaps, key, (json_t *)record);
+}
+
+/* What of a gap is lost in the end, or not known to have come. */
+static void
+add_gap(struct pst_loss_account *a, const json_t *gap)
+{
+	const char *reason = text(gap, "reason");
+	uint64_t missing = number(gap, "missing"), lost = number(gap, "lost");
+	json_t *place = json_pack("{s:s,s:s,s:s,s:I,s:I}", "listener", text(gap, "listener"),
+		"session", text(gap, "session"), "session_hex", text(gap, "session_hex"), "from",
+		(json_int_t)number(gap, "from"), "to", (json_int_t)number(gap, "to"));
+	uint64_t from_ns = number(gap, "first_seen_ns"), to_ns = number(gap, "at_ns");
+
+	if (strcmp(text(gap, "state"), "lost") != 0)
+		reason = "open";
+	if (json_is_true(json_object_get(gap, "reopened")))
+		json_object_set_new(place, "shed_before", json_true());
+	add(a, "gap", "messages", "no_room", place, lost, from_ns, to_ns);
+	add(a, "gap", "messages", reason, place, missing, from_ns, to_ns);
+	json_decref(place);
+}
+
+/* ---- the rest ---- */
+
+static void
+take_recovery(struct pst_loss_account *a, const json_t *record)
+{
+	uint64_t at_ns = number(record, "at_ns");
+	json_t *place = json_pack("{s:s,s:I}", "stream", text(record, "stream"), "partition",
+		(json_int_t)number(record, "partition"));
+
+	if (at_ns >= a->from_ns && at_ns < a->to_ns) {
+		add(a, "recovery", "bytes", "cut", place, number(record, "cut_bytes"), at_ns,
+			at_ns);
+		add(a, "recovery", "bytes", "set_aside", place, number(record, "set_aside_bytes"),
+			at_ns, at_ns);
+	}
+	json_decref(place);
+}
+
+void
+pst_loss_account_next(struct pst_loss_account *a)
+{
+	a->run[0] = '\0';
+}
+
+void
+pst_loss_account_take(struct pst_loss_account *a, const json_t *record)
+{
+	const char *kind = text(record, "kind"), *run = text(record, "run");
+
+	a->record_cnt++;
+	if (strcmp(a->run, run) != 0) {
+		snprintf(a->run, sizeof(a->run), "%s", run);
+		a->last = a->part = -1;
+	}
+	json_t *known = json_object_get(a->runs, run);
+	if (!known) {
+		known = json_pack("{s:b}", "stopped", 0);
+		json_object_set_new(a->runs, run, known);
+	}
+	if (strcmp(kind, "start") == 0) {
+		a->interval_ns = number(record, "interval_ns");
+		set(known, "started_ns", number(record, "at_ns"));
+		json_object_set_new(known, "version", json_string(text(record, "version")));
+	} else if (strcmp(kind, "interval") == 0) {
+		take_interval(a, record);
+		set(known, "recorded_to_ns", number(record, "to_ns"));
+	} else if (strcmp(kind, "gap") == 0) {
+		take_gap(a, record);
+	} else if (strcmp(kind, "recovery") == 0) {
+		take_recovery(a, record);
+	} else if (strcmp(kind, "stop") == 0) {
+		json_object_set_new(known, "stopped", json_true());
+	}
+}
+
+/* ---- the result ---- */
+
+static int
+compare_spans(const void *a, const void *b)
+{
+	const struct span *x = a, *y = b;
+	return x->from_ns < y->from_ns ? -1 : x->from_ns > y->from_ns;
+}
+
+/* The run whose records end there, if it did not stop in order. */
+static bool
+ended_badly(const struct pst_loss_account *a, uint64_t at_ns)
+{
+	const char *run;
+	json_t *known;
+
+	json_object_foreach(a->runs, run, known)
+	{
+		if (number(known, "recorded_to_ns") == at_ns)
+			return !json_is_true(json_object_get(known, "stopped"));
+	}
+	return false;
+}
+
+static void
+add_hole(const struct pst_loss_account *a, json_t *holes, uint64_t from_ns, uint64_t to_ns)
+{
+	if (from_ns >= to_ns)
+		return;
+	json_array_append_new(holes, json_pack("{s:I,s:I,s:s}", "from_ns", (json_int_t)from_ns,
+					     "to_ns", (json_int_t)to_ns, "why",
+					     ended_badly(a, from_ns) ? "killed" : "no daemon"));
+}
+
+/* Times for which no record speaks. */
+static json_t *
+holes_of(struct pst_loss_account *a, uint64_t now_ns)
+{
+	json_t *holes = json_array();
+	uint64_t at_ns = a->from_ns, to_ns = a->to_ns < now_ns ? a->to_ns : now_ns;
+
+	qsort(a->spans, a->span_cnt, sizeof(*a->spans), compare_spans);
+	if (a->from_ns == 0 && a->span_cnt > 0) /* since the first record */
+		a->from_ns = at_ns = a->spans[0].from_ns;
+	for (size_t i = 0; i < a->span_cnt; i++) {
+		const struct span *span = &a->spans[i];
+		if (span->from_ns > at_ns)
+			add_hole(a, holes, at_ns, span->from_ns < to_ns ? span->from_ns : to_ns);
+		at_ns = span->to_ns > at_ns ? span->to_ns : at_ns;
+	}
+	/* What a running daemon has not written down yet. */
+	if (ended_badly(a, at_ns) && now_ns < at_ns + TAIL_NS + 2 * a->interval_ns)
+		return holes;
+	add_hole(a, holes, at_ns, to_ns);
+	return holes;
+}
+
+static int
+compare_rows(const void *a, const void *b)
+{
+	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+	int what = strcmp(text(x, "what"), text(y, "what"));
+
+	if (what != 0)
+		return -what; /* shed, rejected, recovery, missed, gap */
+	if (number(x, "from_ns") != number(y, "from_ns"))
+		return number(x, "from_ns") < number(y, "from_ns") ? -1 : 1;
+	return number(x, "from") < number(y, "from") ? -1 : number(x, "from") > number(y, "from");
+}
+
+static json_t *
+sorted_rows(const struct pst_loss_account *a)
+{
+	size_t cnt = json_object_size(a->rows), i = 0;
+	json_t **rows = calloc(cnt + 1, sizeof(json_t *)), *list = json_array(), *row;
+	const char *key;
+
+	if (!rows)
+		return list;
+	json_object_foreach(a->rows, key, row)
+	{
+		rows[i++] = row;
+	}
+	qsort(rows, cnt, sizeof(rows[0]), compare_rows);
+	for (i = 0; i < cnt; i++)
+		json_array_append(list, rows[i]);
+	free(rows);
+	return list;
+}
+
+json_t *
+pst_loss_account_result(struct pst_loss_account *a, uint64_t now_ns)
+{
+	static const char *const all[] = {"shed", "rejected", "missed", "gap", "recovery"};
+	json_t *totals = json_object(), *gap, *row;
+	const char *key;
+	size_t i;
+
+	json_object_foreach(a->gaps, key, gap)
+	{
+		add_gap(a, gap);
+	}
+	json_object_clear(a->gaps);
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		set(totals, all[i], 0);
+	json_t *rows = sorted_rows(a);
+	json_array_foreach(rows, i, row)
+	{
+		set(totals, text(row, "what"),
+			number(totals, text(row, "what")) + number(row, "count"));
+	}
+	json_t *holes = holes_of(a, now_ns);
+	return json_pack("{s:I,s:I,s:I,s:o,s:o,s:o,s:O,s:O}", "from_ns", (json_int_t)a->from_ns,
+		"to_ns", (json_int_t)a->to_ns, "record_cnt", (json_int_t)a->record_cnt, "totals",
+		totals, "lost", rows, "unrecorded", holes, "intended", a->intended, "runs",
+		a->runs);
+}

@@ -1,0 +1,236 @@
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loss.h"
+
+#define NOW UINT64_C(1700000000000000000)
+#define S   UINT64_C(1000000000)
+
+/* ---- times ---- */
+
+static uint64_t
+time_of(const char *text)
+{
+	uint64_t ns = 0;
+	cr_assert(pst_loss_time(text, NOW, &ns), "%s", text);
+	return ns;
+}
+
+Test(loss, times_as_people_write_them)
+{
+	char text[PST_LOSS_TIME];
+
+	cr_assert_eq(time_of("now"), NOW);
+	cr_assert_eq(time_of("-90s"), NOW - 90 * S);
+	cr_assert_eq(time_of("-2h"), NOW - 7200 * S);
+	cr_assert_eq(time_of("-1d"), NOW - 86400 * S);
+	cr_assert_eq(time_of("-5ms"), NOW - 5000000);
+	cr_assert_eq(time_of("2023-11-14T22:13:20Z"), NOW);
+	cr_assert_eq(time_of("2023-11-14T23:13:20+01:00"), NOW);
+	cr_assert_eq(time_of("2023-11-14 22:13:20.25Z"), NOW + S / 4);
+	cr_assert_eq(time_of("2023-11-14"), NOW - (22 * 3600 + 13 * 60 + 20) * S);
+	cr_assert_eq(time_of("1700000000"), NOW);
+	cr_assert_eq(time_of("1700000000000"), NOW);
+	cr_assert_eq(time_of("1700000000000000000"), NOW);
+	cr_assert_str_eq(pst_loss_time_text(text, NOW + 1500000), "2023-11-14T22:13:20.001Z");
+}
+
+Test(loss, what_is_no_time_is_refused)
+{
+	static const char *const bad[] = {"", "-", "-1", "-1w", "-h", "--1h", "yesterday",
+		"2023-11-14T25:00:00Z", "2023-13-01", "2023-11-14T22:13:20.Z",
+		"2023-11-14T22:13:20+1", "1e9", "@5", "-99999999999d", "1970-01-01T00:00:00+01:00"};
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		uint64_t ns;
+		cr_expect_not(pst_loss_time(bad[i], NOW, &ns), "%s", bad[i]);
+	}
+}
+
+/* ---- the account ---- */
+
+static struct pst_loss_account *account;
+
+static void
+take(const char *text)
+{
+	json_error_t error;
+	json_t *record = json_loads(text, 0, &error);
+	cr_assert_not_null(record, "%s: %s", error.text, text);
+	pst_loss_account_take(account, record);
+	json_decref(record);
+}
+
+static void
+interval(const char *run, unsigned first, unsigned last, unsigned from_s, unsigned to_s,
+	const char *rest)
+{
+	char *text;
+	cr_assert_geq(asprintf(&text,
+			      "{\"kind\":\"interval\",\"run\":\"%s\",\"first\":%u,\"last\":%u,"
+			      "\"from_ns\":%u000000000,\"to_ns\":%u000000000,\"part\":0%s}",
+			      run, first, last, from_s, to_s, rest),
+		0);
+	take(text);
+	free(text);
+}
+
+#define SHED(n)                                                                                    \
+	",\"cells\":[{\"queue\":\"w/0\",\"listener\":\"a\",\"frames\":{},\"events\":"              \
+	"{\"found\":9,\"filtered\":2,\"shed\":{\"no_buffer\":" #n "}}}]"
+
+static json_int_t
+total(const json_t *result, const char *what)
+{
+	return json_integer_value(json_object_get(json_object_get(result, "totals"), what));
+}
+
+static const json_t *
+row(const json_t *result, const char *list, size_t i)
+{
+	const json_t *found = json_array_get(json_object_get(result, list), i);
+	cr_assert_not_null(found, "%s %zu", list, i);
+	return found;
+}
+
+static json_int_t
+at(const json_t *json, const char *name)
+{
+	return json_integer_value(json_object_get(json, name));
+}
+
+Test(loss, a_quiet_ledger_is_no_loss)
+{
+	account = pst_loss_account_create(100 * S, 130 * S);
+	interval("r", 1, 5, 95, 110, ",\"idle\":true");
+	interval("r", 6, 6, 110, 131, "");
+	json_t *result = pst_loss_account_result(account, 131 * S);
+	cr_assert_eq(json_array_size(json_object_get(result, "lost")), 0);
+	cr_assert_eq(json_array_size(json_object_get(result, "unrecorded")), 0);
+	json_decref(result);
+	pst_loss_account_destroy(account);
+}
+
+Test(loss, sheds_are_summed_by_place_and_dated_intended_ends_are_not_among_them)
+{
+	account = pst_loss_account_create(100 * S, 130 * S);
+	interval("r", 1, 1, 90, 99, SHED(1000)); /* before */
+	interval("r", 2, 2, 99, 101, SHED(3));
+	interval("r", 3, 3, 101, 102, "");
+	interval("r", 4, 4, 102, 103, SHED(4));
+	interval("r", 4, 4, 102, 103, SHED(4)); /* sent twice */
+	interval("r", 5, 5, 103, 140, "");
+	interval("r", 6, 6, 140, 141, SHED(1000)); /* behind */
+	json_t *result = pst_loss_account_result(account, 141 * S);
+	cr_assert_eq(total(result, "shed"), 7);
+	cr_assert_eq(json_array_size(json_object_get(result, "lost")), 1);
+	cr_assert_eq(at(row(result, "lost", 0), "from_ns"), 99 * S);
+	cr_assert_eq(at(row(result, "lost", 0), "to_ns"), 103 * S);
+	cr_assert_eq(at(json_object_get(result, "intended"), "filtered"), 4);
+	cr_assert_eq(json_array_size(json_object_get(result, "unrecorded")), 0);
+	json_decref(result);
+	pst_loss_account_destroy(account);
+}
+
+Test(loss, rejects_misses_and_what_recovery_cut)
+{
+	account = pst_loss_account_create(0, 130 * S);
+	take("{\"kind\":\"start\",\"run\":\"r\",\"at_ns\":1,\"interval_ns\":1000000000}");
+	take("{\"kind\":\"recovery\",\"run\":\"r\",\"at_ns\":1000000000,\"stream\":\"s\","
+	     "\"partition\":2,\"cut_bytes\":77,\"set_aside_bytes\":5}");
+	interval("r", 1, 1, 1, 130,
+		",\"cells\":[{\"queue\":\"w/0\",\"listener\":\"a\",\"frames\":{\"rejected\":"
+		"{\"udp_checksum\":3,\"mold_short\":2},\"ignored\":{\"heartbeat\":9}}}],"
+		"\"beside\":[{\"port\":\"w\",\"counter\":\"imissed\",\"lost\":12},"
+		"{\"port\":\"w\",\"counter\":\"rx_nombuf\",\"note\":4000}]");
+	take("{\"kind\":\"stop\",\"run\":\"r\",\"part\":0}");
+	json_t *result = pst_loss_account_result(account, 130 * S);
+	cr_assert_eq(total(result, "rejected"), 5);
+	cr_assert_eq(total(result, "missed"), 12, "notes are no losses");
+	cr_assert_eq(total(result, "recovery"), 82);
+	cr_assert_eq(total(result, "shed"), 0);
+	json_decref(result);
+	pst_loss_account_destroy(account);
+}
+
+#define GAP(n, state, rest)                                                                        \
+	"{\"kind\":\"gap\",\"run\":\"r\",\"gap\":" #n ",\"state\":\"" state                        \
+	"\",\"listener\":\"f\",\"session\":\"S\",\"session_hex\":\"53\",\"from\":5,\"to\":9,"      \
+	"\"first_seen_ns\":5000000000,\"at_ns\":6000000000" rest "}"
+
+/* The last word on a gap counts. */
+Test(loss, a_gap_is_what_its_last_record_says)
+{
+	account = pst_loss_account_create(0, 130 * S);
+	interval("r", 1, 1, 1, 130, "");
+	take(GAP(1, "open", ",\"missing\":5"));
+	take(GAP(1, "filled", ",\"filled\":5"));
+	take(GAP(2, "open", ",\"missing\":4,\"filled\":1"));
+	take(GAP(3, "open", ",\"missing\":5"));
+	take(GAP(3, "lost", ",\"missing\":2,\"filled\":3,\"reason\":\"session_ended\""));
+	take(GAP(4, "lost", ",\"lost\":5,\"reason\":\"no_room\""));
+	take(GAP(5, "lost", ",\"missing\":5,\"reason\":\"session_ended\""));
+	take(GAP(5, "filled", ",\"filled\":5"));
+	json_t *result = pst_loss_account_result(account, 130 * S);
+	cr_assert_eq(total(result, "gap"), 4 + 2 + 5);
+	cr_assert_eq(json_array_size(json_object_get(result, "lost")), 3);
+	json_decref(result);
+	pst_loss_account_destroy(account);
+}
+
+/* The time between two runs, the end of a killed one, and the end of the records. */
+Test(loss, times_without_a_record_are_said)
+{
+	account = pst_loss_account_create(10 * S, 500 * S);
+	interval("r", 1, 1, 20, 30, "");
+	interval("q", 1, 1, 40, 50, "");
+	take("{\"kind\":\"stop\",\"run\":\"q\",\"part\":0}");
+	interval("p", 1, 1, 60, 70, "");
+	json_t *result = pst_loss_account_result(account, 400 * S);
+	cr_assert_eq(json_array_size(json_object_get(result, "unrecorded")), 4);
+	cr_assert_eq(at(row(result, "unrecorded", 0), "from_ns"), 10 * S);
+	cr_assert_eq(at(row(result, "unrecorded", 1), "from_ns"), 30 * S);
+	cr_assert_str_eq(
+		json_string_value(json_object_get(row(result, "unrecorded", 1), "why")), "killed");
+	cr_assert_str_eq(json_string_value(json_object_get(row(result, "unrecorded", 2), "why")),
+		"no daemon");
+	cr_assert_eq(at(row(result, "unrecorded", 3), "from_ns"), 70 * S);
+	cr_assert_eq(at(row(result, "unrecorded", 3), "to_ns"), 400 * S, "the future is not lost");
+	json_decref(result);
+	pst_loss_account_destroy(account);
+}
+
+/* What a running daemon has not written down yet is no hole. */
+Test(loss, the_last_seconds_of_a_running_daemon_are_not_missed)
+{
+	account = pst_loss_account_create(20 * S, 75 * S);
+	interval("p", 1, 1, 10, 70, "");
+	json_t *result = pst_loss_account_result(account, 75 * S);
+	cr_assert_eq(json_array_size(json_object_get(result, "unrecorded")), 0);
+	json_decref(result);
+	pst_loss_account_destroy(account);
+}
+
+/* A sender's name cannot steer the terminal. */
+Test(loss, the_text_is_plain)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	account = pst_loss_account_create(0, 130 * S);
+	interval("r", 1, 1, 1, 130, SHED(3));
+	take("{\"kind\":\"gap\",\"run\":\"r\",\"gap\":1,\"state\":\"open\",\"listener\":\"f\","
+	     "\"session\":\"\\u001b[2J\",\"from\":5,\"to\":9,\"missing\":5,"
+	     "\"first_seen_ns\":5000000000,\"at_ns\":6000000000}");
+	json_t *result = pst_loss_account_result(account, 130 * S);
+	pst_loss_print(out, result);
+	fclose(out);
+	cr_assert_null(strchr(text, 0x1b));
+	cr_assert_not_null(strstr(text, "no_buffer"));
+	cr_assert_not_null(strstr(text, "5 to 9"));
+	cr_assert_not_null(strstr(text, "2 filtered"));
+	json_decref(result);
+	pst_loss_account_destroy(account);
+	free(text);
+}
