@@ -242,6 +242,11 @@ class Appliance:
         if self.process and self.process.poll() is None:
             self.kill()
         shutil.rmtree(f"/var/run/dpdk/{self.name}", ignore_errors=True)
+        if self.data.is_dir():
+            # The live marks of one that was killed.
+            stat = self.data.stat()
+            marks = pathlib.Path(f"/dev/shm/penstock-{stat.st_dev}-{stat.st_ino}")
+            marks.unlink(missing_ok=True)
         if self.own:
             shutil.rmtree(self.dir, ignore_errors=True)
 
