@@ -28,6 +28,7 @@ struct source {
 	const char *data_dir;
 	uint32_t partition;
 	struct pst_reader *reader;
+	bool left_out;       /* its drive does not answer: that was said */
 	int64_t next_offset; /* what should come next: a jump is said */
 	int64_t end_offset;  /* without -f */
 };
@@ -162,8 +163,11 @@ open_sources(struct cat *cat, const struct start *start)
 		qsort(cat->sources, cat->source_cnt, sizeof(*cat->sources), compare_partitions);
 	for (size_t i = 0; i < cat->source_cnt; i++) {
 		struct source *s = &cat->sources[i];
-		if (!s->reader && open_source(cat, s, start) != 0)
+		if (s->reader || s->left_out || open_source(cat, s, start) == 0)
+			continue;
+		if (dirs->cnt == 1)
 			return -1;
+		s->left_out = cat->failed = true;
 	}
 	return 0;
 }
@@ -231,6 +235,8 @@ print_some(struct cat *cat, struct source *s, int64_t end, uint64_t max)
 {
 	struct pst_batch_record record;
 	struct pst_diag diag;
+	if (!s->reader)
+		return false;
 	while (max-- > 0 && s->next_offset < end) {
 		if (cat->left == 0 || stop_asked || ferror(stdout))
 			return false;
