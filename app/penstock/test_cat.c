@@ -361,6 +361,19 @@ Test(cat, several_drives)
 	c = COMMAND(pst_cmd_cat, "cat", "--profile", "/nonexistent/penstock", "syslog");
 	expect_end(&c);
 	cr_assert_eq(end_command(&c), EXIT_USAGE);
+
+	char line[512], last[512] = "";
+	c = COMMAND(pst_cmd_verify, "verify", store.path, second.path);
+	while (fgets(line, sizeof(line), c.out))
+		strcpy(last, line);
+	cr_assert_not_null(strstr(last, "2 partitions"), "%s", last);
+	cr_assert_not_null(strstr(last, "12 records"), "%s", last);
+	cr_assert_eq(end_command(&c), EXIT_DONE);
+	c = COMMAND(pst_cmd_verify, "verify", "/nonexistent/penstock", second.path);
+	while (fgets(line, sizeof(line), c.out))
+		strcpy(last, line);
+	cr_assert_not_null(strstr(last, "5 records"), "the one that is there is looked at");
+	cr_assert_eq(end_command(&c), EXIT_USAGE);
 	store_remove(&store);
 	store_remove(&second);
 }

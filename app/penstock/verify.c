@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "data_dirs.h"
 #include "penstock.h"
 #include "segment/seal.h"
 #include "segment/verify.h"
@@ -16,7 +17,8 @@
 static const char lock_name[] = "penstock.lock";
 
 struct run {
-	const char *data_dir;
+	struct data_dirs dirs;
+	const char *data_dir;          /* that is looked at */
 	json_t *partitions, *findings; /* with --json; else NULL */
 	struct pst_anchor *anchors;
 	uint32_t anchor_cnt;
@@ -26,9 +28,9 @@ struct run {
 static void
 print_help(void)
 {
-	fputs("usage: penstock verify [--json] [--anchor HEX|FILE] DATA\n"
+	fputs("usage: penstock verify [--json] [--anchor HEX|FILE] {DATA... | --profile FILE}\n"
 	      "\n"
-	      "Checks a data directory and changes nothing: each batch's CRC and records,\n"
+	      "Checks data directories and changes nothing: each batch's CRC and records,\n"
 	      "offsets without a gap within and across segments, the hash chain of sealed\n"
 	      "streams, indexes equal to what Kafka would build from the log, no bytes that\n"
 	      "nothing explains. Safe while the daemon runs: only what is durable is looked at.\n"
@@ -45,6 +47,7 @@ print_help(void)
 	      "  --anchor HEX   this link must be there; may be given again\n"
 	      "  --anchor FILE  so must those of its lines `anchor PARTITION OFFSET HEX`, as an\n"
 	      "                 earlier verify printed them\n"
+	      "  --profile FILE the data directories that this profile names\n"
 	      "  --json         one JSON object instead\n"
 	      "  -h, --help     print this\n"
 	      "\n"
@@ -263,23 +266,37 @@ is_data_dir(const char *data_dir)
 	return found;
 }
 
+/* The data directory, or an array of several. */
+static json_t *
+dirs_json(const struct data_dirs *dirs)
+{
+	if (dirs->cnt == 1)
+		return json_string(dirs->paths[0]);
+	json_t *paths = json_array();
+	for (unsigned d = 0; d < dirs->cnt; d++)
+		json_array_append_new(paths, json_string(dirs->paths[d]));
+	return paths;
+}
+
 static void
 print_json(struct run *run, const struct pst_verify_totals *t)
 {
-	json_t *all = json_pack("{s:s, s:b, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}}",
-		"data", run->data_dir, "sound", t->finding_cnt == 0, "partitions", run->partitions,
-		"findings", run->findings, "totals", "partition_cnt", (json_int_t)t->partition_cnt,
-		"segment_cnt", (json_int_t)t->segment_cnt, "batch_cnt", (json_int_t)t->batch_cnt,
-		"record_cnt", (json_int_t)t->record_cnt, "bytes", (json_int_t)t->bytes,
-		"finding_cnt", (json_int_t)t->finding_cnt, "note_cnt", (json_int_t)t->note_cnt);
+	json_t *all = json_pack("{s:o, s:b, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}}",
+		"data", dirs_json(&run->dirs), "sound", t->finding_cnt == 0, "partitions",
+		run->partitions, "findings", run->findings, "totals", "partition_cnt",
+		(json_int_t)t->partition_cnt, "segment_cnt", (json_int_t)t->segment_cnt,
+		"batch_cnt", (json_int_t)t->batch_cnt, "record_cnt", (json_int_t)t->record_cnt,
+		"bytes", (json_int_t)t->bytes, "finding_cnt", (json_int_t)t->finding_cnt,
+		"note_cnt", (json_int_t)t->note_cnt);
 	run->partitions = run->findings = NULL;
 	json_dumpf(all, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 	putchar('\n');
 	json_decref(all);
 }
 
+/* Looks at run->data_dir and adds to sum. EXIT_DONE, or EXIT_USAGE: it cannot be read. */
 static int
-verify(struct run *run, bool as_json)
+verify_one(struct run *run, struct pst_verify_totals *sum)
 {
 	struct pst_verify_totals totals = {0};
 	struct pst_verify_sink sink = {.arg = run,
@@ -287,10 +304,6 @@ verify(struct run *run, bool as_json)
 		.partition = take_partition,
 		.anchors = run->anchors,
 		.anchor_cnt = run->anchor_cnt};
-	if (as_json) {
-		run->partitions = json_array();
-		run->findings = json_array();
-	}
 	int rc = pst_verify_with(NULL, run->data_dir, &sink, &totals);
 	if (rc < 0) {
 		fflush(stdout);
@@ -302,19 +315,47 @@ verify(struct run *run, bool as_json)
 			run->data_dir, lock_name);
 		return EXIT_USAGE;
 	}
+	sum->partition_cnt += totals.partition_cnt;
+	sum->segment_cnt += totals.segment_cnt;
+	sum->batch_cnt += totals.batch_cnt;
+	sum->record_cnt += totals.record_cnt;
+	sum->bytes += totals.bytes;
+	sum->finding_cnt += totals.finding_cnt;
+	sum->note_cnt += totals.note_cnt;
+	return EXIT_DONE;
+}
+
+/* All directories, also those behind one that cannot be read. */
+static int
+verify(struct run *run, bool as_json)
+{
+	struct pst_verify_totals totals = {0};
+	int status = EXIT_DONE;
+	if (as_json) {
+		run->partitions = json_array();
+		run->findings = json_array();
+	}
+	for (unsigned d = 0; d < run->dirs.cnt; d++) {
+		run->data_dir = run->dirs.paths[d];
+		int one = verify_one(run, &totals);
+		status = one > status ? one : status;
+	}
+	if (status != EXIT_DONE && run->dirs.cnt == 1)
+		return status;
 	judge_anchors(run, &totals);
 	if (as_json)
 		print_json(run, &totals);
 	else
 		print_totals(&totals);
-	return totals.finding_cnt > 0 ? EXIT_FINDING : EXIT_DONE;
+	return status != EXIT_DONE ? status : totals.finding_cnt > 0 ? EXIT_FINDING : EXIT_DONE;
 }
 
 int
 pst_cmd_verify(int argc, char **argv)
 {
 	static const struct option names[] = {{"help", no_argument, NULL, 'h'},
-		{"json", no_argument, NULL, 'j'}, {"anchor", required_argument, NULL, 'a'}, {NULL}};
+		{"json", no_argument, NULL, 'j'}, {"profile", required_argument, NULL, 'P'},
+		{"anchor", required_argument, NULL, 'a'}, {NULL}};
 	struct run run = {0};
 	bool as_json = false;
 	int option, rc = EXIT_DONE;
@@ -330,16 +371,23 @@ pst_cmd_verify(int argc, char **argv)
 		case 'a':
 			rc = take_anchor(&run, optarg);
 			break;
+		case 'P':
+			rc = data_dirs_load(&run.dirs, "verify", optarg);
+			rc = rc < 0 ? EXIT_DONE : rc;
+			break;
 		default:
 			rc = pst_option_error("verify", option, argv);
 		}
 	}
-	if (rc == EXIT_DONE && argc - optind != 1)
-		rc = pst_usage_error("verify", "give one data directory");
-	if (rc == EXIT_DONE) {
-		run.data_dir = argv[optind];
-		rc = verify(&run, as_json);
+	for (; rc == EXIT_DONE && optind < argc; optind++) {
+		rc = data_dirs_add(&run.dirs, "verify", argv[optind]);
+		rc = rc < 0 ? EXIT_DONE : rc;
 	}
+	if (rc == EXIT_DONE && run.dirs.cnt == 0)
+		rc = pst_usage_error("verify", "give a data directory, or --profile");
+	if (rc == EXIT_DONE)
+		rc = verify(&run, as_json);
+	data_dirs_free(&run.dirs);
 	json_decref(run.partitions);
 	json_decref(run.findings);
 	free(run.anchors);
