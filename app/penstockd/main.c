@@ -67,7 +67,7 @@ usage(FILE *out)
 static int
 fail(const struct pst_diag *diag, int status)
 {
-	pst_diag_print(stderr, diag);
+	pst_log_diag(PST_LOG_ERROR, diag);
 	return status;
 }
 
@@ -120,7 +120,7 @@ reload_rules(struct daemon *d)
 	}
 	pst_warning(
 		"rules: not reloaded, generation %u stays in force", d->pipeline.rules_generation);
-	pst_diag_print(stderr, &diag);
+	pst_log_diag(PST_LOG_WARNING, &diag);
 }
 
 /* ---- start ---- */
@@ -134,10 +134,9 @@ say_findings(const struct pst_ports *ports)
 	bool fatal = false;
 
 	for (unsigned i = 0; i < cnt; i++) {
-		pst_log(findings[i].fatal ? PST_LOG_ERROR : PST_LOG_WARNING, "port %s: %s",
-			findings[i].port, findings[i].text);
-		if (findings[i].cure[0])
-			fprintf(stderr, "    remedy: %s\n", findings[i].cure);
+		pst_log(findings[i].fatal ? PST_LOG_ERROR : PST_LOG_WARNING, "port %s: %s%s%s",
+			findings[i].port, findings[i].text,
+			findings[i].cure[0] ? "\n    remedy: " : "", findings[i].cure);
 		fatal |= findings[i].fatal;
 	}
 	return fatal;
