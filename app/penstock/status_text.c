@@ -68,6 +68,10 @@ print_head(FILE *out, const json_t *info)
 			" times, the last time by %.3f ms",
 			number(info, "clock_step_cnt"),
 			(double)number(info, "clock_step_ns_last") / 1e6);
+	if (json_string_length(json_object_get(info, "stuck_lcores")) > 0) {
+		fputs("\nSTUCK, no turn of the loop: ", out);
+		print_safe(out, info, "stuck_lcores");
+	}
 	fputs("\n\n", out);
 }
 
@@ -176,6 +180,13 @@ print_ports(FILE *out, const json_t *ports, const json_t *kernel_path)
 		char title[80];
 		snprintf(title, sizeof(title), "steering of %s", name ? name : "-");
 		print_reasons(out, title, json_object_get(row, "steer"));
+		const json_t *spread = json_object_get(row, "spread");
+		if (number(spread, "skewed"))
+			fprintf(out,
+				"    %s: queue %" JSON_INTEGER_FORMAT
+				" got %.1f %% of the frames: the others idle\n",
+				name ? name : "-", number(spread, "busiest_queue"),
+				(double)number(spread, "busiest_share_permille") / 10);
 	}
 	print_reasons(out, "kernel path", kernel_path);
 	fputc('\n', out);

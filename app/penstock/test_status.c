@@ -74,7 +74,8 @@ Test(table, no_name_can_steer_the_terminal)
 
 static const char small[] =
 	"{\"info\":{\"version\":\"1\",\"pid\":7,\"uptime_ns\":93784000000000,\"profile\":\"p\","
-	"\"data_dir\":\"/d\",\"phase\":\"run\",\"clock_step_cnt\":0},"
+	"\"data_dir\":\"/d\",\"phase\":\"run\",\"clock_step_cnt\":0,"
+	"\"stuck_lcores\":\"rx 1, writer 0\"},"
 	"\"frames\":{\"polled\":10,\"carried\":7,\"rejected\":{\"udp_checksum\":2,\"mold_short\":0}"
 	","
 	"\"ignored\":{},\"in_handoff\":0,\"residual\":1},"
@@ -94,6 +95,8 @@ static const char small[] =
 	"{\"id\":3,\"name\":\"three\",\"action\":\"keep\",\"matched\":3,\"decided\":0}]},"
 	"\"latency\":{\"all\":{\"sealed\":{\"cnt\":0},\"durable\":{\"cnt\":9,\"ns_p50\":1500000,"
 	"\"ns_p90\":2000000,\"ns_p99\":4321000,\"ns_p999\":52000000,\"ns_max\":52000000}}},"
+	"\"ports\":[{\"name\":\"wire\",\"spread\":{\"skewed\":1,\"busiest_queue\":2,"
+	"\"busiest_share_permille\":955}},{\"name\":\"even\",\"spread\":{\"skewed\":0}}],"
 	"\"sources\":{\"total\":30,\"others\":{\"frames\":8,\"events\":6},\"items\":["
 	"{\"address\":\"192.0.2.1\",\"listener_name\":\"feed\",\"events\":900,"
 	"\"events_per_s\":30,\"rejected\":1,\"gap_messages\":2},"
@@ -169,6 +172,15 @@ Test(screen, shows_latency)
 	char *text = screen(small, 10);
 	cr_assert(has_line(text, "sealed 0 - - - - -"), "%s", text);
 	cr_assert(has_line(text, "durable 9 1.5 ms 2 ms 4.32 ms 52 ms 52 ms"), "%s", text);
+}
+
+Test(screen, shows_what_is_wrong_with_lcores_and_queues)
+{
+	char *text = screen(small, 10);
+	cr_assert(has_line(text, "STUCK, no turn of the loop: rx 1, writer 0"), "%s", text);
+	cr_assert(has_line(text, "wire: queue 2 got 95.5 % of the frames: the others idle"));
+	cr_assert_null(strstr(text, "even: queue"));
+	cr_assert_null(strstr(screen("{}", 10), "STUCK"));
 }
 
 Test(screen, shows_senders)

@@ -17,23 +17,26 @@
 #include "base/log.h"
 #include "eal.h"
 #include "metrics/metrics.h"
+#include "service.h"
 #include "telemetry/telemetry.h"
 #include "topology.h"
 
-#define EXIT_USAGE       2         /* a mistake of the user's in a file or on the command line */
-#define TICK_NS          100000000 /* the control thread's turn */
-#define CHECKPOINT_TICKS 10
-#define STOP_LIMIT_NS    UINT64_C(10000000000)
-#define CLOCK_STEP_NS    1000000 /* below it is drift, not a step */
-#define MEMORY_TRIES     20
-#define MEMORY_WAIT_NS   1000000000
-#define CLOCK_JUMP_NS    INT64_C(3600000000000) /* beyond it the new time must be confirmed */
-#define FINDINGS_MAX     32
+#define EXIT_USAGE     2         /* a mistake of the user's in a file or on the command line */
+#define TICK_NS        100000000 /* the control thread's turn */
+#define SECOND_TICKS   10
+#define LOG_BURST      10 /* lines of one kind at once, then one a second */
+#define STOP_LIMIT_NS  UINT64_C(10000000000)
+#define CLOCK_STEP_NS  1000000 /* below it is drift, not a step */
+#define MEMORY_TRIES   20
+#define MEMORY_WAIT_NS 1000000000
+#define CLOCK_JUMP_NS  INT64_C(3600000000000) /* beyond it the new time must be confirmed */
+#define FINDINGS_MAX   32
 
 struct daemon {
 	struct pst_profile *profile;
 	struct pst_storage storage;
 	struct pst_pipeline pipeline;
+	struct pst_service *service;
 	struct pst_metrics *metrics; /* NULL: none */
 	bool eal_up, running;
 	bool retention_held; /* by age: the clock jumped ahead, and nobody confirmed it yet */
@@ -112,7 +115,10 @@ reload_rules(struct daemon *d)
 {
 	struct pst_diag diag;
 
-	if (pst_pipeline_reload_rules(&d->pipeline, &diag) == 0) {
+	pst_service_reloading();
+	int rc = pst_pipeline_reload_rules(&d->pipeline, &diag);
+	pst_service_reloaded();
+	if (rc == 0) {
 		say_cache_note(d->pipeline.rules);
 		pst_notice("rules: generation %u in force, %u rules", d->pipeline.rules_generation,
 			pst_rules_cnt(d->pipeline.rules));
@@ -204,6 +210,10 @@ start(struct daemon *d)
 		return EXIT_FAILURE;
 	}
 	pst_metrics_attach(d->metrics, p);
+	if (pst_service_start(p, &d->service) != 0) {
+		pst_error("the watch over the lcores cannot be started");
+		return EXIT_FAILURE;
+	}
 	return EXIT_SUCCESS;
 }
 
@@ -280,14 +290,14 @@ run(struct daemon *d, const sigset_t *signals)
 		}
 		follow_clock(d);
 		pst_recorder_turn(d->pipeline.recorder);
-		if (turn % CHECKPOINT_TICKS == 0)
-			pst_pipeline_collect_sources(&d->pipeline);
+		if (turn % SECOND_TICKS == 0)
+			pst_service_tick(d->service);
 		if (pst_storage_watch(d->profile, &d->storage, &d->pipeline, &diag) != 0) {
 			fail(&diag, EXIT_FAILURE);
 			pst_error("draining what can be drained, then ending");
 			return EXIT_FAILURE;
 		}
-		pst_storage_checkpoint(d->profile, &d->storage, turn % CHECKPOINT_TICKS == 0);
+		pst_storage_checkpoint(d->profile, &d->storage, turn % SECOND_TICKS == 0);
 	}
 }
 
@@ -338,6 +348,7 @@ stop_pipeline(struct daemon *d)
 	struct pst_snapshot last;
 	int status = EXIT_SUCCESS;
 
+	pst_service_stop(d->service);
 	/* Their threads live on: none may find lcores that have ended. */
 	pst_metrics_detach(d->metrics);
 	pst_telemetry_unregister();
@@ -433,6 +444,7 @@ serve(struct pst_profile *profile, bool forget_missing)
 	int status = start(&d);
 	if (status == EXIT_SUCCESS) {
 		say_ready(&d);
+		pst_log_limit(LOG_BURST, 1000000000);
 		status = run(&d, &signals);
 	}
 	int stopped = stop(&d);

@@ -341,6 +341,7 @@ pst_topology_build(struct pst_pipeline *p, const struct pst_storage *storage, st
 
 	pthread_mutex_init(&p->mutex, NULL);
 	pthread_mutex_init(&p->reload_mutex, NULL);
+	pthread_mutex_init(&p->spread_mutex, NULL);
 	p->drives = storage->drives;
 	memcpy(p->place, storage->place, sizeof(p->place));
 	p->logs = storage->logs;
@@ -412,4 +413,5 @@ pst_topology_destroy(struct pst_pipeline *p)
 	pst_sources_destroy(p->sources);
 	pthread_mutex_destroy(&p->mutex);
 	pthread_mutex_destroy(&p->reload_mutex);
+	pthread_mutex_destroy(&p->spread_mutex);
 }

@@ -88,7 +88,7 @@ rx_swap_rules(void *self, void *arg)
 static void
 rx_stats(const struct pst_rx *rx, struct pst_rx_stats *out)
 {
-	out->turn_cnt = rx->turn_cnt;
+	out->turn_cnt = atomic_load_explicit(&rx->turn_cnt, memory_order_relaxed);
 	out->busy_tsc = rx->busy_tsc;
 	out->batch_sealed_cnt = rx->batch_sealed_cnt;
 	out->batch_cnt = rx->batch_cnt;
@@ -122,6 +122,7 @@ writer_stats(const struct pst_writer *w, struct pst_writer_stats *out)
 	for (uint16_t d = 0; d < w->drive_cnt; d++)
 		if (w->appenders[d])
 			add_appender(w->appenders[d], &out->appender);
+	out->turn_cnt = atomic_load_explicit(&w->turn_cnt, memory_order_relaxed);
 	out->busy_tsc = w->busy_tsc;
 	out->ring_used = out->ring_size = 0;
 	for (uint16_t r = 0; r < w->rx_cnt; r++) {

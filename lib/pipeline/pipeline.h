@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "ledger/spread.h"
 #include "pipeline/recorder.h"
 #include "pipeline/rx.h"
 #include "pipeline/sources.h"
@@ -60,9 +61,12 @@ struct pst_pipeline {
 	uint64_t recovery_ns; /* it took so long, all together */
 
 	_Atomic enum pst_phase phase; /* written by the control thread, read by all lcores */
-	pthread_mutex_t reload_mutex; /* one reload at a time; taken before mutex */
-	bool rules_stuck;             /* an lcore did not take up rules: no more reloads */
-	pthread_mutex_t mutex;        /* one control request at a time */
+	_Atomic uint32_t stuck_rx, stuck_writers; /* bit i: lcore i; by the watch thread */
+	pthread_mutex_t spread_mutex;             /* of spread */
+	struct pst_spread spread[PST_PORTS_MAX];  /* of the last interval that was judged */
+	pthread_mutex_t reload_mutex;             /* one reload at a time; taken before mutex */
+	bool rules_stuck;      /* an lcore did not take up rules: no more reloads */
+	pthread_mutex_t mutex; /* one control request at a time */
 	/* Request slots: memory that a late lcore may still write to. Under mutex. */
 	struct pst_book copy;
 	struct pst_latency latency_copy[PST_LATENCY_STAGE_CNT];
@@ -93,7 +97,7 @@ struct pst_rx_stats {
 
 struct pst_writer_stats {
 	struct pst_appender_stats appender; /* all its drives together */
-	uint64_t busy_tsc;
+	uint64_t turn_cnt, busy_tsc;
 	uint32_t ring_used, ring_size; /* batches waiting, all rx lcores */
 };
 

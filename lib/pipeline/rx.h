@@ -107,8 +107,8 @@ struct pst_rx {
 	struct pst_batch_decoder *decoder; /* for failed batches only */
 	uint64_t now_tsc;                  /* of this burst */
 	uint64_t now_ns;                   /* never goes back */
-	uint64_t turn_cnt;
-	uint64_t kernel_passed; /* hint seen last */
+	_Atomic uint64_t turn_cnt;         /* read by the control side */
+	uint64_t kernel_passed;            /* hint seen last */
 	uint64_t kernel_next_tsc;
 	uint64_t kernel_hot_until_tsc;
 	uint64_t quiet_since_tsc; /* drain: no frame since */

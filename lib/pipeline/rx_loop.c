@@ -170,7 +170,10 @@ pst_rx_turn(struct pst_rx *rx)
 		}
 	}
 	worked |= poll_handoffs(rx);
-	if ((++rx->turn_cnt & PST_RX_HOUSEKEEP_MASK) == 0 || !worked)
+	/* Read by pst_watch_look; it orders nothing. */
+	uint64_t turn_cnt = atomic_load_explicit(&rx->turn_cnt, memory_order_relaxed) + 1;
+	atomic_store_explicit(&rx->turn_cnt, turn_cnt, memory_order_relaxed);
+	if ((turn_cnt & PST_RX_HOUSEKEEP_MASK) == 0 || !worked)
 		housekeep(rx);
 	if (worked)
 		rx->busy_tsc += pst_clock_tsc() - start_tsc;

@@ -30,6 +30,7 @@ struct pst_writer {
 	struct pst_idle_state idle;
 	uint64_t now_tsc;
 	uint64_t busy_tsc;
+	_Atomic uint64_t turn_cnt; /* read by the control side */
 	/* Of events that are durable, each stage from their arrival on. */
 	struct pst_latency latency[PST_LATENCY_STAGE_CNT];
 

@@ -138,6 +138,9 @@ pst_writer_turn(struct pst_writer *w)
 		if (w->appenders[d])
 			worked |= poll_drive(w, w->appenders[d], now_ns);
 	pst_mailbox_serve(&w->mailbox, w);
+	/* Read by pst_watch_look; it orders nothing. */
+	atomic_store_explicit(&w->turn_cnt,
+		atomic_load_explicit(&w->turn_cnt, memory_order_relaxed) + 1, memory_order_relaxed);
 	if (worked)
 		w->busy_tsc += pst_clock_tsc() - start_tsc;
 	return worked;

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pipeline/watch.h"
 #include "telemetry/telemetry.h"
 
 struct fake fake;
@@ -35,6 +36,12 @@ numbered(const char *format, unsigned idx, size_t width)
 	char text[64];
 	snprintf(text, sizeof(text), format, idx);
 	return widened(text, width);
+}
+
+static uint64_t
+count(uint64_t value)
+{
+	return fake.widest ? UINT64_MAX : value;
 }
 
 static void
@@ -125,6 +132,12 @@ fake_pipeline(uint16_t queue_cnt, uint16_t listener_cnt, uint16_t stream_cnt)
 		profile.streams[s].name = numbered("stream.%u", s, PST_NAME_MAX);
 	profile_ports(queue_cnt);
 	profile_listeners(listener_cnt);
+	for (uint16_t i = 0; i < profile.port_cnt; i++)
+		pipeline.spread[i] = (struct pst_spread){.frame_cnt = count(1000 + i),
+			.busiest_idx = 3,
+			.busiest_share_permille = 400,
+			.max_to_mean_permille = 1600,
+			.skewed = true};
 	pipeline.profile = &profile;
 	fake_logs(queue_cnt * stream_cnt);
 	pipeline.ksock = (struct pst_ksock *)&fake;
@@ -182,12 +195,6 @@ pst_recorder_view(struct pst_recorder *recorder, struct pst_recorder_view *view)
 }
 
 /* ---- lib/pipeline ---- */
-
-static uint64_t
-count(uint64_t value)
-{
-	return fake.widest ? UINT64_MAX : value;
-}
 
 /* As pst_book_shape's in lib/ledger says. */
 int
@@ -288,6 +295,16 @@ pst_pipeline_sessions(struct pst_pipeline *p, uint32_t first, struct pst_pipelin
 		fill_words(row->ranges, row->range_cnt * sizeof(row->ranges[0]), count(i + 1));
 	}
 	return 0;
+}
+
+void
+pst_watch_name_stuck(const struct pst_pipeline *p, char *out, size_t cap)
+{
+	memset(out, 0, cap);
+	if (fake.widest)
+		memset(out, 'w', cap - 1);
+	else
+		snprintf(out, cap, "rx 1");
 }
 
 /* Sender i has 1000 - i events. */

@@ -2,6 +2,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pipeline/watch.h"
 #include "telemetry/commands.h"
 
 static const char *
@@ -63,6 +64,9 @@ pst_serve_info(struct pst_request *request)
 		now_ns > pipeline->started_ns ? now_ns - pipeline->started_ns : 0);
 	pst_dict_u64(top, "clock_step_cnt", pipeline->clock_step_cnt);
 	pst_dict_i64(top, "clock_step_ns_last", pipeline->clock_step_ns_last);
+	char stuck[256];
+	pst_watch_name_stuck(pipeline, stuck, sizeof(stuck));
+	pst_dict_string(top, "stuck_lcores", stuck);
 	dict_plan(top, profile);
 	return pst_reply_finish(&request->reply);
 }

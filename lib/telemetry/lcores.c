@@ -49,6 +49,7 @@ fill_writer(struct pst_dict row, void *arg, uint32_t idx)
 
 	pst_dict_u64(row, "index", idx);
 	pst_dict_u64(row, "cpu", source->profile->core_writer[idx]);
+	pst_dict_u64(row, "turn_cnt", stats->turn_cnt);
 	dict_load(row, source, stats->busy_tsc);
 	pst_dict_u64(row, "ring_used_cnt", stats->ring_used);
 	pst_dict_u64(row, "ring_size_cnt", stats->ring_size);

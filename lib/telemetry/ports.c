@@ -22,10 +22,27 @@ dict_af_xdp(struct pst_dict row, const struct pst_port_stats *stats)
 		pst_dict_u64(steer, pst_steer_count_name(i), stats->steer[i]);
 }
 
+/* Nothing to say of a single queue, or before the first interval. */
+static void
+dict_spread(struct pst_dict row, struct pst_pipeline *pipeline, uint32_t idx)
+{
+	pthread_mutex_lock(&pipeline->spread_mutex);
+	struct pst_spread spread = pipeline->spread[idx];
+	pthread_mutex_unlock(&pipeline->spread_mutex);
+	if (spread.frame_cnt == 0)
+		return;
+	struct pst_dict dict = pst_dict_dict(row, "spread");
+	pst_dict_u64(dict, "skewed", spread.skewed);
+	pst_dict_u64(dict, "frame_cnt", spread.frame_cnt);
+	pst_dict_u64(dict, "busiest_queue", spread.busiest_idx);
+	pst_dict_u64(dict, "busiest_share_permille", spread.busiest_share_permille);
+	pst_dict_u64(dict, "max_to_mean_permille", spread.max_to_mean_permille);
+}
+
 static enum pst_row_fate
 fill_port(struct pst_dict row, void *arg, uint32_t idx)
 {
-	const struct pst_pipeline *pipeline = arg;
+	struct pst_pipeline *pipeline = arg;
 	const struct pst_profile_port *port = &pipeline->profile->ports[idx];
 	struct pst_port_stats stats = {0};
 
@@ -47,6 +64,7 @@ fill_port(struct pst_dict row, void *arg, uint32_t idx)
 	pst_dict_u64(row, "mbuf_cnt", stats.mbuf_cnt);
 	pst_dict_u64(row, "mbuf_free_cnt", stats.mbuf_free_cnt);
 	pst_dict_u64(row, "mbuf_unusable_cnt", stats.mbuf_unusable_cnt);
+	dict_spread(row, pipeline, idx);
 	if (stats.has_xdp)
 		dict_af_xdp(row, &stats);
 	return PST_ROW_ADD;

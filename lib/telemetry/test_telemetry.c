@@ -71,6 +71,13 @@ Test(telemetry, the_whole_status_is_of_one_snapshot)
 	cr_assert_not_null(json_object_get(json_object_get(status, "kernel_path"), "refused"));
 	cr_assert_eq(json_array_size(json_object_get(status, "rx")), 2);
 	cr_assert_eq(json_array_size(json_object_get(status, "writers")), 1);
+	json_t *spread = json_object_get(json_array_get(ports, 2), "spread");
+	cr_assert_eq(json_at(spread, "skewed"), 1);
+	cr_assert_eq(json_at(spread, "frame_cnt"), 1002);
+	cr_assert_eq(json_at(spread, "busiest_queue"), 3);
+	cr_assert_eq(json_at(spread, "busiest_share_permille"), 400);
+	cr_assert_eq(json_at(spread, "max_to_mean_permille"), 1600);
+	cr_assert_str_eq(text_at(json_object_get(status, "info"), "stuck_lcores"), "rx 1");
 	json_t *sources = json_object_get(status, "sources");
 	cr_assert_eq(json_at(sources, "total"), 500);
 	cr_assert_geq(json_array_size(json_object_get(sources, "items")), 10, "the top of them");

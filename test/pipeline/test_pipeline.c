@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "bench.h"
+#include "pipeline/watch.h"
 
 /* Two ports on two rx lcores, few buffers; 10.0.0.2:1 datagram, :2 lines, :3 mold64. */
 static const char profile[] =
@@ -483,6 +484,38 @@ Test(pipeline, a_flood_of_senders_costs_no_count)
 	cr_assert_float_eq((double)rows[0].events_per_s * seconds, 3000, 30);
 	cr_assert_float_eq((double)rows[0].bytes_per_s * seconds, 5000, 50);
 	cr_assert_eq(rows[1].events_per_s, 0);
+	bench_close(&b);
+}
+
+/* ---- the watch ---- */
+
+/* An lcore that did not turn between two looks keeps the watchdog's word back at once, and is named
+ * after the next; one that turns again is forgotten. */
+Test(pipeline, an_lcore_that_does_not_turn_is_named)
+{
+	struct pst_watch watch = {0};
+	char names[64];
+
+	bench_open(&b, profile);
+	cr_assert_not(pst_watch_look(&watch, &b.pipeline), "none has turned since the start");
+	bench_settle(&b);
+	cr_assert(pst_watch_look(&watch, &b.pipeline));
+	for (unsigned i = 0; i < 3; i++) {
+		pst_rx_turn(b.pipeline.rx[0]);
+		pst_writer_turn(b.pipeline.writers[0]);
+		cr_assert_not(pst_watch_look(&watch, &b.pipeline));
+		pst_watch_name_stuck(&b.pipeline, names, sizeof(names));
+		cr_assert_str_eq(names, i == 0 ? "" : "rx 1");
+	}
+	pst_rx_turn(b.pipeline.rx[1]);
+	cr_assert_not(pst_watch_look(&watch, &b.pipeline), "now it is the others");
+	cr_assert_not(pst_watch_look(&watch, &b.pipeline));
+	pst_watch_name_stuck(&b.pipeline, names, sizeof(names));
+	cr_assert_str_eq(names, "rx 0, writer 0");
+	bench_settle(&b);
+	cr_assert(pst_watch_look(&watch, &b.pipeline));
+	pst_watch_name_stuck(&b.pipeline, names, sizeof(names));
+	cr_assert_str_eq(names, "");
 	bench_close(&b);
 }
 
