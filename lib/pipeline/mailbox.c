@@ -22,7 +22,8 @@ int
 pst_mailbox_call(struct pst_mailbox *mailbox, pst_mailbox_fn fn, void *arg)
 {
 	uint32_t ticket = atomic_load_explicit(&mailbox->requested, memory_order_relaxed);
-	if (mailbox_wait(mailbox, ticket) != 0)
+	/* A request that timed out is still there. Pairs with the release in pst_mailbox_serve. */
+	if (atomic_load_explicit(&mailbox->served, memory_order_acquire) != ticket)
 		return -ETIMEDOUT;
 	mailbox->fn = fn;
 	mailbox->arg = arg;

@@ -24,7 +24,8 @@ struct pst_mailbox {
 
 /* Control side, callers serialised by the pipeline's mutex. Returns 0, or -ETIMEDOUT when the lcore
  * did not answer within a few seconds: fn may still run later, so arg must live as long as the
- * pipeline, and the next call waits for it first. */
+ * pipeline. Until it has run, every call returns -ETIMEDOUT at once: a stuck lcore holds nobody up
+ * twice. */
 int pst_mailbox_call(struct pst_mailbox *mailbox, pst_mailbox_fn fn, void *arg);
 
 /* Lcore side, once a turn. */

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 
@@ -516,6 +517,33 @@ Test(pipeline, an_lcore_that_does_not_turn_is_named)
 	cr_assert(pst_watch_look(&watch, &b.pipeline));
 	pst_watch_name_stuck(&b.pipeline, names, sizeof(names));
 	cr_assert_str_eq(names, "");
+	bench_close(&b);
+}
+
+static void
+count_calls(void *self, void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+/* The first question to a stuck lcore waits for seconds, the next ones do not; when it turns again
+ * it serves what waits, and answers as before. */
+Test(pipeline, a_stuck_lcore_holds_nobody_up_twice)
+{
+	bench_open(&b, profile);
+	struct pst_mailbox *mailbox = &b.pipeline.rx[1]->mailbox;
+	unsigned late_cnt = 0, lost_cnt = 0;
+
+	cr_assert_eq(pst_mailbox_call(mailbox, count_calls, &late_cnt), -ETIMEDOUT);
+	uint64_t first_tsc = pst_clock_tsc();
+	for (unsigned i = 0; i < 1000; i++)
+		cr_assert_eq(pst_mailbox_call(mailbox, count_calls, &lost_cnt), -ETIMEDOUT);
+	/* A thousand waits would take an hour. */
+	cr_assert_lt(pst_clock_duration_ns(pst_clock_tsc() - first_tsc), UINT64_C(600000000000));
+	pst_rx_turn(b.pipeline.rx[1]);
+	cr_assert_eq(late_cnt, 1);
+	cr_assert_eq(lost_cnt, 0);
+	collect_sources();
 	bench_close(&b);
 }
 
