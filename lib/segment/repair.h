@@ -1,6 +1,6 @@
 /* Puts what is valid of a damaged log back in its place, and says what is not.
  *
- *   before   | segment 0      ...XXX... good ... | segment 900 |    damage in a closed segment,
+ *   before   | segment 0      ...####.. good ... | segment 900 |    damage in a closed segment,
  *                                                                   or set aside by recovery
  *   after    | segment 0 |   lost   | segment 412 | segment 900 |   and 0.log.damaged-<pos>-<crc>
  *
