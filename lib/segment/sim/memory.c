@@ -8,7 +8,7 @@ void
 sim_memory_prepare(void)
 {
 	/* Large blocks are mapped, and cost what is used of them. */
-	mallopt(M_MMAP_THRESHOLD, 700 * 1024);
+	mallopt(M_MMAP_THRESHOLD, 1100 * 1024);
 	mallopt(M_TRIM_THRESHOLD, 256 * 1024 * 1024);
 }
 

@@ -52,19 +52,38 @@ cast(struct sim_story *s)
 	s->retain_bytes = sim_below(c, 6) == 0 ? 100000 : 0;
 	if (sim_below(c, 5) == 0 && !s->large)
 		s->capacity_blocks = 760 + sim_below(c, 40); /* 650 are the durable marks' */
+}
+
+/* What goes wrong in the next life. */
+static void
+mishap(struct sim_story *s)
+{
+	static const int errors[] = {-EIO, -ENOSPC, -ENOSPC, -ECANCELED, 0};
+	static const struct {
+		unsigned calls, at_max;
+	} kinds[] = {
+		{SIM_ANY & ~(SIM_READ | SIM_STAT), 400},
+		{SIM_QUEUE_WRITE, 15},
+		{SIM_QUEUE_WRITE, 15},
+		{SIM_QUEUE_SYNC, 20},
+		{SIM_TRUNCATE | SIM_OPEN, 60},
+		{SIM_SYNC, 12},
+	};
+	uint64_t *c = &s->chance;
+	s->fault = (struct sim_fault){0};
 	if (s->plan->fault.at) {
-		s->fault = s->plan->fault;
-	} else if (sim_below(c, 3) == 0) {
-		static const int errors[] = {-EIO, -ENOSPC, -ECANCELED, 0};
-		static const unsigned calls[] = {SIM_ANY & ~(SIM_READ | SIM_STAT), SIM_QUEUE_WRITE,
-			SIM_QUEUE_SYNC, SIM_TRUNCATE | SIM_OPEN, SIM_SYNC};
+		if (s->life == (s->plan->fault_in_recovery ? 1u : 0u))
+			s->fault = s->plan->fault;
+	} else if (sim_below(c, 2) == 0) {
+		unsigned kind = (unsigned)sim_below(c, PST_ARRAY_CNT(kinds));
 		s->fault = (struct sim_fault){
-			.calls = calls[sim_below(c, PST_ARRAY_CNT(calls))],
-			.at = 1 + (unsigned)sim_below(c, 60),
-			.for_ever = sim_below(c, 2),
+			.calls = kinds[kind].calls,
+			.at = 1 + (unsigned)sim_below(c, kinds[kind].at_max),
+			.for_ever = sim_below(c, 4) == 0,
 			.error = errors[sim_below(c, PST_ARRAY_CNT(errors))],
 		};
 	}
+	s->disk->fault = s->fault;
 }
 
 static void
@@ -187,8 +206,7 @@ sim_story(const struct sim_plan *plan, unsigned idx, struct sim_counts *counts)
 	for (s->life = 0; s->life < lives && !s->failed; s->life++) {
 		s->counts->life_cnt++;
 		s->disk->unruly = s->unruly;
-		if (s->life == (plan->fault.at && plan->fault_in_recovery ? 1u : 0u))
-			s->disk->fault = s->fault;
+		mishap(s);
 		s->disk->changed = sim_look;
 		s->disk->arg = s;
 		if (sim_life_begin(s) == 0)
