@@ -33,6 +33,7 @@ send_one(struct pst_source_table *table, uint16_t listener, uint32_t sender, uin
 }
 
 struct copy {
+	struct pst_source_table *table;
 	struct pst_source_entry *sources;
 	struct pst_source_count others[LISTENERS], sum[LISTENERS]; /* sum: table and others */
 	uint64_t left_cnt;
@@ -40,9 +41,10 @@ struct copy {
 };
 
 static struct copy
-copy_of(const struct pst_source_table *table)
+copy_of(struct pst_source_table *table)
 {
-	struct copy copy = {.sources = calloc(pst_source_cap(table), sizeof(*copy.sources))};
+	struct copy copy = {
+		.table = table, .sources = calloc(pst_source_cap(table), sizeof(*copy.sources))};
 	cr_assert_not_null(copy.sources);
 	copy.cnt = pst_source_copy(table, copy.sources, copy.others, &copy.left_cnt);
 	memcpy(copy.sum, copy.others, sizeof(copy.sum));
@@ -50,6 +52,14 @@ copy_of(const struct pst_source_table *table)
 		pst_source_count_add(
 			&copy.sum[copy.sources[i].listener_idx], &copy.sources[i].count);
 	return copy;
+}
+
+/* The copy and the table. */
+static void
+free_both(struct copy *copy)
+{
+	free(copy->sources);
+	free(copy->table);
 }
 
 static const struct pst_source_entry *
@@ -80,6 +90,7 @@ Test(source, a_sender_is_counted_for_each_listener)
 	cr_assert_eq(source->last_seen_ns, 300);
 	cr_assert_eq(find(&copy, 1, 7)->count.events, 5);
 	cr_assert_null(find(&copy, 2, 7));
+	free_both(&copy);
 }
 
 Test(source, text_is_of_the_sender_that_has_the_place_now)
@@ -95,6 +106,7 @@ Test(source, text_is_of_the_sender_that_has_the_place_now)
 		cr_assert_eq(source->text_len, len);
 		pst_source_add(table, &one);
 	}
+	free(table);
 }
 
 /* A million forged senders, one datagram each, among them a few that go on sending: the memory is
@@ -134,6 +146,7 @@ Test(source, a_flood_of_senders_pushes_out_none_that_matter)
 		cr_assert_eq(copy.sum[l].bytes, 10 * events[l], "listener %u", l);
 		cr_assert_gt(copy.others[l].events, 0);
 	}
+	free_both(&copy);
 }
 
 /* One that begins in the middle of the flood rises, too: those that come once do not stay. */
@@ -155,4 +168,5 @@ Test(source, a_frequent_sender_finds_its_place_during_a_flood)
 	cr_assert_geq(source->count.events, 9900);
 	cr_assert_eq(copy.sum[2].events, 10000);
 	cr_assert_eq(copy.sum[0].events, 140000);
+	free_both(&copy);
 }
