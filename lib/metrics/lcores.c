@@ -29,6 +29,19 @@ lcore_info(struct pst_exposition *x, const struct pst_observation *o, size_t off
 }
 
 static void
+turns(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+{
+	char text[LABEL];
+
+	for (uint16_t i = 0; i < o->profile->rx_lcore_cnt; i++)
+		pst_exposition_u64(
+			x, o->snapshot.rx[i].turn_cnt, "lcore", label(text, "rx", i), NULL);
+	for (uint16_t i = 0; i < o->profile->writer_cnt; i++)
+		pst_exposition_u64(x, o->snapshot.writers[i].turn_cnt, "lcore",
+			label(text, "writer", i), NULL);
+}
+
+static void
 busy(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
 {
 	char text[LABEL];
@@ -158,10 +171,10 @@ latency(struct pst_exposition *x, const struct pst_observation *o, size_t offset
 
 static const struct pst_family families[] = {
 	{"penstock_lcore_info", PST_METRIC_GAUGE, lcore_info, 0, "1; the CPU of each lcore."},
+	{"penstock_lcore_turns_total", PST_METRIC_COUNTER, turns, 0, "Turns of the lcore's loop."},
 	{"penstock_lcore_busy_seconds_total", PST_METRIC_COUNTER, busy, 0,
 		"Time in turns that found work: its rate is the busy share."},
 
-	RX("penstock_rx_turns_total", COUNTER, by_rx, turn_cnt, "Turns of the rx lcore's loop."),
 	RX("penstock_rx_batches_sealed_total", COUNTER, by_rx, batch_sealed_cnt,
 		"Batches given to the writers."),
 	RX("penstock_rx_batch_buffers", GAUGE, half_by_rx, batch_cnt,

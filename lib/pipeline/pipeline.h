@@ -38,6 +38,11 @@ struct pst_log_begin {
 	struct pst_diag diag;
 };
 
+struct pst_past_place {
+	uint16_t stream_idx;
+	struct pst_log_place place;
+};
+
 struct pst_pipeline {
 	const struct pst_profile *profile;
 	struct pst_ports *ports;
@@ -78,10 +83,7 @@ struct pst_pipeline {
 	struct pst_log_place place[PST_STREAMS_MAX][PST_QUEUES_MAX]; /* [stream][queue] */
 	struct pst_stream_logs stream_logs[PST_STREAMS_MAX];
 	/* Places that others took over from: their counters stay in the sums. Under mutex. */
-	struct pst_past_place {
-		uint16_t stream_idx;
-		struct pst_log_place place;
-	} * past_places;
+	struct pst_past_place *past_places;
 	uint32_t past_place_cnt;
 	struct pst_log_begin log_begin;
 };
