@@ -3,8 +3,9 @@
  *
  *   bench_segment [--json] [directory [MiB]]
  *
- * One line each: the floor, then batches of 900 KB and of 8 KB, flushed as the default profile
- * does, then one batch at a time, each synced: its latency. --json: MB/s alone, as an object. */
+ * One line each: what a GiB costs to be sealed (one thread, from the cache); the floor, then
+ * batches of 900 KB and of 8 KB, flushed as the default profile does, then one batch at a time,
+ * each synced: its latency. --json: MB/s alone, as an object. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include "batch/batch.h"
 #include "segment/appender.h"
 #include "segment/disk.h"
+#include "segment/seal.h"
 
 #define FLOOR_DEPTH 8
 
@@ -137,8 +139,23 @@ run_latency(struct pst_appender *app, int idx, uint8_t *batch, uint32_t len)
 		(unsigned long long)took[CNT - 1] / 1000);
 }
 
+/* What the hash chain costs the writer, for batches of this size. */
 static void
-run(struct pst_datadir *dir, struct pst_appender *app, int idx, uint64_t bytes, bool json)
+run_seal(const uint8_t *batch, uint32_t len)
+{
+	struct pst_link link;
+	uint64_t cnt = 512 * 1024 * 1024 / len, start = now_ns();
+	pst_link_seed("bench-0", 0, &link);
+	for (uint64_t i = 0; i < cnt; i++)
+		pst_link_next(&link, batch, len, &link);
+	double seconds = (double)(now_ns() - start) / 1e9, bytes = (double)(cnt * len);
+	printf("sealing batches of %u bytes: %.0f MB/s, %.2f s a GiB\n", len, bytes / seconds / 1e6,
+		seconds * 1024 * 1024 * 1024 / bytes);
+}
+
+static void
+run(struct pst_datadir *dir, struct pst_appender *app, int idx, int sealed, uint64_t bytes,
+	bool json)
 {
 	static uint8_t large[PST_BATCH_WIRE_BYTES_MAX], small[PST_BATCH_WIRE_BYTES_MAX];
 	uint32_t large_len = make_batch(large, 1000, 890), small_len = make_batch(small, 200, 40);
@@ -151,11 +168,16 @@ run(struct pst_datadir *dir, struct pst_appender *app, int idx, uint64_t bytes, 
 			of_large, of_small);
 		return;
 	}
+	double sealed_large = run_stream(app, sealed, large, large_len, bytes);
+	double sealed_small = run_stream(app, sealed, small, small_len, bytes);
+	run_seal(large, large_len);
+	run_seal(small, small_len);
 	printf("floor: %.0f MB/s\n", floor);
 	printf("batches of %u bytes: %.0f MB/s, %.2f of the floor\n", large_len, of_large,
 		of_large / floor);
 	printf("batches of %u bytes: %.0f MB/s, %.2f of the floor\n", small_len, of_small,
 		of_small / floor);
+	printf("the same, sealed: %.0f MB/s, %.0f MB/s\n", sealed_large, sealed_small);
 	run_latency(app, idx, small, small_len);
 }
 
@@ -181,11 +203,15 @@ main(int argc, char **argv)
 	struct pst_log_config log = {.topic = "bench",
 		.segment_bytes_max = 1024 * 1024 * 1024,
 		.retain_bytes = 2048ull * 1024 * 1024};
-	int idx = 0;
+	struct pst_log_config sealed_log = log;
+	sealed_log.topic = "sealed";
+	sealed_log.sealed = true;
+	int idx = 0, sealed = 0;
 	if (pst_appender_create(&config, &app, &diag) < 0 ||
-		(idx = pst_appender_add(app, &log, &recovery, &diag)) < 0)
+		(idx = pst_appender_add(app, &log, &recovery, &diag)) < 0 ||
+		(sealed = pst_appender_add(app, &sealed_log, &recovery, &diag)) < 0)
 		die(&diag);
-	run(dir, app, idx, bytes, json);
+	run(dir, app, idx, sealed, bytes, json);
 	pst_appender_destroy(app);
 	pst_datadir_close(dir);
 	char command[300];
