@@ -139,18 +139,26 @@ run_latency(struct pst_appender *app, int idx, uint8_t *batch, uint32_t len)
 		(unsigned long long)took[CNT - 1] / 1000);
 }
 
+static uint64_t
+cpu_ns(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
 /* What the hash chain costs the writer, for batches of this size. */
 static void
 run_seal(const uint8_t *batch, uint32_t len)
 {
 	struct pst_link link;
-	uint64_t cnt = 512 * 1024 * 1024 / len, start = now_ns();
+	uint64_t cnt = 512 * 1024 * 1024 / len, start = cpu_ns();
 	pst_link_seed("bench-0", 0, &link);
 	for (uint64_t i = 0; i < cnt; i++)
 		pst_link_next(&link, batch, len, &link);
-	double seconds = (double)(now_ns() - start) / 1e9, bytes = (double)(cnt * len);
-	printf("sealing batches of %u bytes: %.0f MB/s, %.2f s a GiB\n", len, bytes / seconds / 1e6,
-		seconds * 1024 * 1024 * 1024 / bytes);
+	double seconds = (double)(cpu_ns() - start) / 1e9, bytes = (double)(cnt * len);
+	printf("sealing batches of %u bytes: %.0f MB/s, %.2f s of a core a GiB\n", len,
+		bytes / seconds / 1e6, seconds * 1024 * 1024 * 1024 / bytes);
 }
 
 static void

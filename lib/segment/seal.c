@@ -1,5 +1,5 @@
-/* SHA-256 is libcrypto's, by its plain functions: EVP takes memory for each digest (OpenSSL 3.0),
- * and the writer is to take none. */
+/* SHA-256 is libcrypto's, by its plain functions in three steps: EVP, and the one call for all,
+ * take memory for each digest (OpenSSL 3.0), and the writer is to take none. */
 #define OPENSSL_API_COMPAT 10101
 
 #include "segment/seal.h"
@@ -32,6 +32,15 @@ struct stored_link {
 };
 static_assert(sizeof(struct stored_link) == PST_SEAL_LINK_STORED_BYTES, "stored layout");
 
+static void
+sha256(const void *data, size_t len, uint8_t out[PST_LINK_BYTES])
+{
+	SHA256_CTX ctx;
+	SHA256_Init(&ctx);
+	SHA256_Update(&ctx, data, len);
+	SHA256_Final(out, &ctx);
+}
+
 const char *
 pst_seal_verdict_name(enum pst_seal_verdict verdict)
 {
@@ -52,7 +61,7 @@ pst_link_seed(const char *name, int64_t base_offset, struct pst_link *out)
 	char text[PST_LOG_DIR_NAME_BYTES + 64];
 	int len = snprintf(text, sizeof(text), "penstock seal %d\n%s\n%" PRId64 "\n", SEAL_VERSION,
 		name, base_offset);
-	SHA256((const unsigned char *)text, (size_t)len, out->sha256);
+	sha256(text, (size_t)len, out->sha256);
 }
 
 void
@@ -60,8 +69,8 @@ pst_link_next(const struct pst_link *before, const void *batch, size_t len, stru
 {
 	uint8_t both[2 * PST_LINK_BYTES];
 	memcpy(both, before->sha256, PST_LINK_BYTES);
-	SHA256(batch, len, both + PST_LINK_BYTES);
-	SHA256(both, sizeof(both), out->sha256);
+	sha256(batch, len, both + PST_LINK_BYTES);
+	sha256(both, sizeof(both), out->sha256);
 }
 
 bool

@@ -35,9 +35,10 @@ def dump(files, *options):
 
 
 def in_order(directory):
-    """The files of a partition directory, each log behind its indexes."""
+    """Kafka's files of a partition directory, each log behind its indexes; seals are ours."""
     order = {".index": 0, ".timeindex": 1, ".log": 2}
-    return sorted(directory.iterdir(), key=lambda p: (p.stem, order[p.suffix]))
+    files = [p for p in directory.iterdir() if p.suffix != ".seal"]
+    return sorted(files, key=lambda p: (p.stem, order[p.suffix]))
 
 
 class Segment:
