@@ -120,7 +120,7 @@ verify_log(struct pst_verifying *v)
 		rc = log->disk->ops->list(log->disk, log->dir, look_at_name, v);
 	if (rc < 0)
 		return rc;
-	v->expected = -1;
+	v->expected = v->unsealed_from = -1;
 	v->said.name = log->name;
 	v->said.from = log->base_cnt > 0 ? log->bases[0] : log->end.next_offset;
 	v->said.to = v->said.whole_to = log->end.next_offset;

@@ -17,6 +17,23 @@ look_for_anchors(struct pst_verifying *v, int64_t offset, const struct pst_link 
 	}
 }
 
+/* Segments without a seal, over which the chain has come to a link that is known: proven, too. */
+static void
+prove(struct pst_verifying *v)
+{
+	struct pst_verify_partition *said = &v->said;
+	if (said->range_cnt > 0 && v->unsealed_from >= 0 &&
+		v->ranges[said->range_cnt - 1].from == v->unsealed_from) {
+		v->ranges[said->range_cnt - 1].sealed = true;
+		if (said->range_cnt > 1 && v->ranges[said->range_cnt - 2].sealed &&
+			v->ranges[said->range_cnt - 2].to == v->unsealed_from) {
+			said->range_cnt--;
+			v->ranges[said->range_cnt - 1].to = v->ranges[said->range_cnt].to;
+		}
+	}
+	v->unsealed_from = -1;
+}
+
 /* Whether the seal follows from what was before it. */
 static void
 check_first(struct pst_verifying *v, const char *name, uint32_t i, bool gap)
@@ -43,6 +60,8 @@ check_first(struct pst_verifying *v, const char *name, uint32_t i, bool gap)
 			pst_verify_finding(v, name, 0,
 				"does not follow from the seal before: one of them was replaced, "
 				"or what lies between");
+		else if (follows)
+			prove(v);
 	} else if (!begins && seal->base_offset == 0) {
 		pst_verify_finding(v, name, 0, "does not begin as the first seal of a partition");
 	} else if (!begins && i > 0) {
@@ -220,6 +239,9 @@ pst_verify_seal_end(struct pst_verifying *v, bool last, bool good, bool aside)
 	const struct pst_durable *end = &log->end;
 	int64_t base = v->seg.base_offset;
 	bool held = v->chained && !v->spoilt;
+	if (last && held && good && end->linked && v->seg.next_offset == end->next_offset &&
+		pst_link_equal(&v->link, &end->link))
+		prove(v);
 	if (last) {
 		/* What is there may have been sealed since the end was looked up. */
 		if (v->sealed && log->source == PST_END_CLEAN)
@@ -248,6 +270,10 @@ pst_verify_seal_end(struct pst_verifying *v, bool last, bool good, bool aside)
 	v->follows_known = v->sealed || (v->chained && good);
 	bool open = v->sealed && v->seal.flags & PST_SEAL_OPEN;
 	v->unsealed_before = !v->sealed || open;
+	if (!v->unsealed_before || !held)
+		v->unsealed_from = -1;
+	else if (v->unsealed_from < 0)
+		v->unsealed_from = base;
 	v->follows = v->sealed && !open ? v->seal.follows : v->link;
 	return add_range(v, base, v->seg.next_offset, held && v->sealed && !open);
 }

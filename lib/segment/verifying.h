@@ -25,7 +25,8 @@ struct pst_verifying {
 	bool chained;
 	bool spoilt; /* some batch of this segment is not known to be what it was */
 	bool follows_known;
-	bool unsealed_before; /* the segment before has no seal, or one that ends before it */
+	int64_t unsealed_from; /* the chain has no known link from here on; -1: it has */
+	bool unsealed_before;  /* the segment before has no seal, or one that ends before it */
 	struct pst_link link;
 	struct pst_link follows; /* what the next segment should start with, if follows_known */
 	uint32_t next_link;      /* of the seal's links between; link_cnt: the last one */
