@@ -98,7 +98,7 @@ class Log:
             text=True,
             timeout=PATIENCE_S,
         )
-        *findings, _ = [line for line in done.stdout.splitlines() if ": note: " not in line]
+        findings = re.findall(r"^/.*:\d+: (?!note: ).*$", done.stdout, re.M)
         if without_indexes:
             findings = [f for f in findings if not re.search(r"index:0: missing$", f)]
         elif done.returncode != 0:
