@@ -308,6 +308,37 @@ Test(drives, nowhere_left_ends_the_daemon)
 	remove_all();
 }
 
+/* A drive that stops answering at any moment of a start, in the middle of recovery, too. */
+Test(drives, a_start_goes_on_without_a_drive_that_dies_in_it)
+{
+	struct pst_diag diag = {0};
+
+	open_bench(go_on);
+	send_text(queue_on(STREAM_S, 1), "stays");
+	bench_settle(&b);
+	bench_abandon(&b);
+	cr_assert_eq(b.closed, 0);
+	bool reached = true;
+	for (unsigned n = 1; reached; n += 9) {
+		struct pst_storage storage = {.disks = disks};
+		break_drive(1, FAULT_ANY);
+		faults[1].at = n;
+		unsigned before = faults[1].failed_cnt;
+		cr_assert_eq(pst_storage_open(b.profile, &storage, &diag), 0, "call %u: %s", n,
+			diag.text);
+		reached = faults[1].failed_cnt > before;
+		cr_assert(pst_drives_usable(storage.drives, 0));
+		for (uint16_t s = 0; s < b.profile->stream_cnt && reached; s++)
+			for (uint16_t q = 0; q < pst_profile_partition_cnt(b.profile, s); q++)
+				cr_assert_eq(storage.place[s][q].drive_idx, 0, "call %u", n);
+		mend_drive(1);
+		pst_storage_close(b.profile, &storage);
+		cr_assert(!reached || n < 2000);
+	}
+	pst_profile_free(b.profile);
+	remove_all();
+}
+
 /* Without the right to go on, a start without a drive is refused, and the way out is named. */
 Test(drives, a_missing_drive_is_refused_or_forgotten)
 {
