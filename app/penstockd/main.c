@@ -290,8 +290,10 @@ run(struct daemon *d, const sigset_t *signals)
 		}
 		follow_clock(d);
 		pst_recorder_turn(d->pipeline.recorder);
-		if (turn % SECOND_TICKS == 0)
+		if (turn % SECOND_TICKS == 0) {
 			pst_service_tick(d->service);
+			pst_storage_watch_space(d->profile, &d->storage);
+		}
 		if (pst_storage_watch(d->profile, &d->storage, &d->pipeline, &diag) != 0) {
 			fail(&diag, EXIT_FAILURE);
 			pst_error("draining what can be drained, then ending");

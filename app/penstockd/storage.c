@@ -21,6 +21,8 @@ pst_storage_log_config(const struct pst_profile_stream *stream, uint32_t partiti
 		.retain_bytes = stream->retain_bytes,
 		.retain_age_ns = stream->retain_age_ns,
 		.sealed = stream->sealed,
+		/* What is lost while a disk is full is told there. */
+		.uses_reserve = strcmp(stream->name, PST_LEDGER_STREAM) == 0,
 	};
 }
 
@@ -235,7 +237,10 @@ adopt_orphan(void *arg, const char *topic, uint32_t partition)
 		place.writer_idx = pst_storage_writer(profile, place.drive_idx, 0);
 		return plan_log(search->storage, &profile->streams[s], &place, search->diag);
 	}
-	return 0; /* a stream that the profile no longer names: left alone */
+	pst_notice("%s: %s-%u is of a stream that the profile does not name: left alone, and under "
+		   "no retention",
+		profile->data_dirs[search->drive_idx], topic, partition);
+	return 0;
 }
 
 static int
@@ -281,6 +286,18 @@ create_appenders(const struct pst_profile *profile, uint16_t drive_idx, struct p
 		pst_notice("%s: the filesystem has no O_DIRECT: writing through the page cache",
 			profile->data_dirs[drive_idx]);
 	return 0;
+}
+
+/* After recovery, which may have needed what there was. */
+static void
+reserve_space(const struct pst_profile *profile, uint16_t drive_idx, struct pst_storage *storage)
+{
+	int rc = pst_datadir_when_full(pst_drives_dir(storage->drives, drive_idx),
+		profile->data_reserve_bytes, profile->data_when_full == PST_WHEN_FULL_RETAIN);
+
+	if (rc < 0)
+		pst_warning("%s: no reserve for a full disk: %s", profile->data_dirs[drive_idx],
+			strerror(-rc));
 }
 
 /* First those that have a queue, stream by stream; then the others. */
@@ -379,6 +396,9 @@ open_on(const struct pst_profile *profile, const int *errors, struct pst_storage
 			return -1;
 	if (plan_logs(profile, storage, diag) != 0 || recover(storage, diag) != 0)
 		return -1;
+	for (uint16_t d = 0; d < profile->data_dir_cnt; d++)
+		if (pst_drives_usable(storage->drives, d))
+			reserve_space(profile, d, storage);
 	note_logs(profile, storage);
 	say_drives(profile, storage->drives);
 	return 0;

@@ -23,6 +23,12 @@ struct pst_storage {
 	struct pst_log_add *logs;
 	uint32_t log_cnt;
 	uint64_t recovery_ns; /* of all together */
+	/* What the operator was told of each drive's space. */
+	struct pst_space_watch {
+		bool said_full;
+		unsigned quiet_s, retired_quiet_s; /* nothing is said for so long */
+		uint64_t full_cnt, retired_segment_cnt, retired_bytes;
+	} space_watch[PST_DRIVES_MAX];
 };
 
 /* Opens and locks the data directories, recovers every partition, says what was found. Drives that
@@ -40,6 +46,9 @@ int pst_storage_watch(const struct pst_profile *profile, struct pst_storage *sto
 /* Writes the durable ends of the drives that are well: all, or those that want it. */
 void pst_storage_checkpoint(
 	const struct pst_profile *profile, const struct pst_storage *storage, bool all);
+
+/* Control thread, every second: whether full disks have space again; says what has changed. */
+void pst_storage_watch_space(const struct pst_profile *profile, struct pst_storage *storage);
 
 /* Closes segments and directories. 0 or -errno of the first that could not be closed. */
 int pst_storage_close(const struct pst_profile *profile, struct pst_storage *storage);

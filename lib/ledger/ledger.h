@@ -27,7 +27,8 @@
 	X(NO_BUFFER, "no_buffer")               /* no empty batch: the writer is behind */         \
 	X(WRITE_FAILED, "write_failed")         /* its batch could not be written */               \
 	X(SYNC_FAILED, "sync_failed")           /* lost, but may reappear after recovery */        \
-	X(QUARANTINE_LIMIT, "quarantine_limit") /* beyond the quarantine's rate */
+	X(QUARANTINE_LIMIT, "quarantine_limit") /* beyond the quarantine's rate */                 \
+	X(DISK_FULL, "disk_full")               /* no space, and nothing old that may go */
 
 enum pst_shed_reason {
 #define PST_X(sym, name) PST_SHED_##sym,

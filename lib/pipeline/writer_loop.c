@@ -43,6 +43,21 @@ mark_rules(struct pst_writer *w, const struct pst_batch_buf *buf, int64_t base_o
 	atomic_store_explicit(&mark->generation, buf->rules_generation, memory_order_release);
 }
 
+static enum pst_shed_reason
+shed_reason(enum pst_append_status status)
+{
+	switch (status) {
+	case PST_APPEND_SYNC_FAILED:
+		return PST_SHED_SYNC_FAILED;
+	case PST_APPEND_DISK_FULL:
+		return PST_SHED_DISK_FULL;
+	case PST_APPEND_DURABLE:
+	case PST_APPEND_WRITE_FAILED:
+		break;
+	}
+	return PST_SHED_WRITE_FAILED;
+}
+
 /* Books a batch by how it ended, and lets it go home. */
 static void
 settle(struct pst_writer *w, const struct pst_append_done *done, uint64_t now_ns)
@@ -50,8 +65,7 @@ settle(struct pst_writer *w, const struct pst_append_done *done, uint64_t now_ns
 	struct pst_batch_buf *buf = done->cookie;
 	enum pst_append_status status = done->status;
 	struct pst_stream_cell *stream = &w->book.streams[buf->stream_idx];
-	enum pst_shed_reason reason = status == PST_APPEND_SYNC_FAILED ? PST_SHED_SYNC_FAILED
-								       : PST_SHED_WRITE_FAILED;
+	enum pst_shed_reason reason = shed_reason(status);
 
 	for (uint32_t i = 0; i < buf->account_cnt; i++) {
 		const struct pst_account *account = &buf->accounts[i];

@@ -8,6 +8,11 @@
 
 #include "profile/load.h"
 
+#define MIB             (UINT64_C(1) << 20)
+#define RESERVE_DEFAULT (16 * MIB)
+
+static const struct pst_number reserve = {PST_NUMBER_BYTES, MIB, 1024 * MIB, true};
+
 /* The path without links, "." and "..", as far as it is there. False: too long. */
 static bool
 plain_path(const char *path, char out[PATH_MAX])
@@ -112,6 +117,10 @@ pst_load_data(struct pst_load *load)
 		return pst_load_fail(load, "data",
 			"add \"dir:\", or \"dirs:\" with a list of directories, one a drive",
 			"neither dir nor dirs is there");
+	p->data_when_full = (enum pst_when_full)raw->data.when_full;
+	if (pst_load_number(load, "data.reserve", raw->data.reserve, &reserve, RESERVE_DEFAULT,
+		    &p->data_reserve_bytes) != 0)
+		return -1;
 	if (raw->data.dir) {
 		p->data_dirs[0] = raw->data.dir;
 		p->data_dir_cnt = 1;

@@ -118,6 +118,11 @@ print_streams(FILE *out, const struct pst_profile *p)
 		limit_text(a, PST_NUMBER_BYTES, p->data_retain_bytes));
 	fprintf(out, "  ledger: a record every %s, partition 0 alone\n",
 		pst_number_text(a, PST_NUMBER_DURATION, p->ledger_interval_ns));
+	fprintf(out, "  full disk: %s; reserve %s\n",
+		p->data_when_full == PST_WHEN_FULL_RETAIN ? "the oldest segments go early"
+							  : "new events are shed",
+		p->data_reserve_bytes ? pst_number_text(a, PST_NUMBER_BYTES, p->data_reserve_bytes)
+				      : "none");
 	fprintf(out, "  quarantine: %u records a second and queue, %u bytes of each\n",
 		p->quarantine_rate, p->quarantine_bytes_max);
 }

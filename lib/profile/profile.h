@@ -62,6 +62,12 @@ struct pst_profile_listener {
 	uint16_t allow_cnt;
 };
 
+/* What is done when a drive is full. */
+enum pst_when_full {
+	PST_WHEN_FULL_SHED,   /* new events are counted and dropped */
+	PST_WHEN_FULL_RETAIN, /* the oldest segments go early; new events only when none is left */
+};
+
 /* What a stream does when the drive that holds one of its partitions fails. */
 enum pst_on_failure {
 	PST_ON_FAILURE_HALT,     /* the daemon drains and ends with status 1 */
@@ -94,6 +100,8 @@ struct pst_profile {
 	const char *data_dirs[PST_DRIVES_MAX]; /* one on each drive */
 	uint16_t data_dir_cnt;
 	uint64_t data_retain_bytes; /* cap for each data directory; 0: none */
+	enum pst_when_full data_when_full;
+	uint64_t data_reserve_bytes; /* of each data directory; 0: none */
 
 	uint16_t core_main;                  /* physical CPU of the control thread */
 	uint16_t core_rx[PST_RX_LCORES_MAX]; /* one rx lcore each */

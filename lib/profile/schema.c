@@ -30,6 +30,8 @@ static const cyaml_strval_t on_failure_names[] = {
 	{"halt", PST_ON_FAILURE_HALT}, {"continue", PST_ON_FAILURE_CONTINUE}};
 static const cyaml_strval_t quarantine_on_failure_names[] = {
 	{"halt", PST_ON_FAILURE_HALT + 1}, {"continue", PST_ON_FAILURE_CONTINUE + 1}};
+static const cyaml_strval_t when_full_names[] = {
+	{"shed", PST_WHEN_FULL_SHED}, {"retain", PST_WHEN_FULL_RETAIN}};
 static const cyaml_strval_t header_names[] = {
 	{"ts-ns", PST_RAW_HEADER_TS_NS}, {"rules", PST_RAW_HEADER_RULES}};
 static const cyaml_strval_t seal_names[] = {
@@ -82,7 +84,10 @@ static const cyaml_schema_value_t stream_schema = {
 static const cyaml_schema_field_t data_fields[] = {TEXT("dir", MAY, struct pst_raw_data, dir),
 	CYAML_FIELD_SEQUENCE_COUNT(
 		"dirs", MAY, struct pst_raw_data, dirs, dir_cnt, &path_schema, 1, PST_DRIVES_MAX),
-	NUMBER("retain-bytes", struct pst_raw_data, retain_bytes), CYAML_FIELD_END};
+	NUMBER("retain-bytes", struct pst_raw_data, retain_bytes),
+	CYAML_FIELD_ENUM("when-full", CYAML_FLAG_OPTIONAL, struct pst_raw_data, when_full,
+		when_full_names, PST_ARRAY_CNT(when_full_names)),
+	NUMBER("reserve", struct pst_raw_data, reserve), CYAML_FIELD_END};
 static const cyaml_schema_field_t cores_fields[] = {NUMBER("main", struct pst_raw_cores, main),
 	CYAML_FIELD_SEQUENCE_COUNT(
 		"rx", MAY, struct pst_raw_cores, rx, rx_cnt, &text_schema, 1, PST_RX_LCORES_MAX),

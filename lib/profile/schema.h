@@ -42,6 +42,8 @@ struct pst_raw_stream {
 };
 
 struct pst_raw_data {
+	int when_full; /* enum pst_when_full */
+	char *reserve;
 	char *dir;
 	char **dirs;
 	uint32_t dir_cnt;

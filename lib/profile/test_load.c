@@ -17,6 +17,8 @@ Test(profile, defaults)
 	cr_expect_eq(p->data_dir_cnt, 1);
 	cr_expect_str_eq(p->data_dirs[0], "/nonexistent/pst");
 	cr_expect_eq(p->data_retain_bytes, 0);
+	cr_expect_eq(p->data_when_full, PST_WHEN_FULL_SHED);
+	cr_expect_eq(p->data_reserve_bytes, 16 * MIB);
 	cr_expect_eq(p->core_main, cpus.first);
 	cr_expect_eq(p->rx_lcore_cnt, 1);
 	cr_expect_eq(p->core_rx[0], cpus.last);

@@ -74,6 +74,7 @@ Test(refuse, numbers_out_of_range)
 			"36501d"},
 		{"memory.size", "memory: {size: %s}", "63M", NULL, "1024G", "1025G"},
 		{"data.retain-bytes", NULL, "1048575", "3G", "1024T", "1025T"},
+		{"data.reserve", NULL, "1048575", "1M", "1G", "1025M"},
 		{"rules.compile-cpu", "rules: {file: /dev/null, compile-cpu: %s}", "0", NULL, NULL,
 			"3601s"},
 		{"rules.compile-memory", "rules: {file: /dev/null, compile-memory: %s}", "63M",
@@ -118,7 +119,8 @@ Test(refuse, numbers_out_of_range)
 				text = spoil("  interface: lo\n", with, "");
 				line = 6;
 			} else if (strncmp(edge->key, "data", 4) == 0) {
-				snprintf(part, sizeof(part), "{retain-bytes: %s, dir", values[v]);
+				snprintf(part, sizeof(part), "{%s: %s, dir", edge->key + 5,
+					values[v]);
 				text = spoil("{dir", part, "");
 				line = 2;
 			} else if (strncmp(edge->key, "listeners", 9) == 0) {

@@ -138,6 +138,7 @@ pst_log_new(struct pst_appender *app, const struct pst_log_config *config)
 	log->segment_age_max_ns = config->segment_age_max_ns;
 	log->retain_bytes = config->retain_bytes;
 	log->retain_age_ns = config->retain_age_ns;
+	log->uses_reserve = config->uses_reserve;
 	log->cur = &log->segments[0];
 	log->sync_io = (struct pst_io){.kind = PST_IO_SYNC, .log = log};
 	log->seal_io = (struct pst_io){.kind = PST_IO_SEAL_SYNC, .log = log};
@@ -259,6 +260,7 @@ pst_appender_poll(
 	app->now_ns = now_ns;
 	reap(app);
 	housekeeping(app);
+	pst_retention_make_room(app);
 	flush_turn(app);
 	drive_active(app);
 	/* What could not be handed over now is, with the next poll. */

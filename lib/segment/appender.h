@@ -28,7 +28,8 @@ struct pst_log_config {
 	uint64_t segment_age_max_ns;
 	uint64_t retain_bytes;
 	uint64_t retain_age_ns;
-	bool sealed; /* hash chain and .seal files, see seal.h */
+	bool uses_reserve; /* goes on while the disk is full: what says why others do not */
+	bool sealed;       /* hash chain and .seal files, see seal.h */
 };
 
 /* One thing that recovery found or did, with the place where. */
@@ -111,8 +112,9 @@ int pst_appender_add_all(struct pst_log_add *adds, uint32_t cnt, unsigned thread
 /* Why a batch came back. */
 enum pst_append_status {
 	PST_APPEND_DURABLE,
-	PST_APPEND_WRITE_FAILED, /* not stored: no space, or the log has failed */
+	PST_APPEND_WRITE_FAILED, /* not stored: the log has failed, or is beyond a limit */
 	PST_APPEND_SYNC_FAILED,  /* lost, but may reappear after recovery */
+	PST_APPEND_DISK_FULL,    /* not stored: no space */
 };
 
 /* Hands over a sealed batch. The bytes are read until the batch is reported done; base offset and
@@ -151,10 +153,11 @@ int pst_appender_destroy(struct pst_appender *app);
 /* For telemetry; written by the appender's thread, copied between two polls. */
 struct pst_log_stats {
 	int64_t next_offset, durable_offset, start_offset;
-	uint64_t segment_cnt, log_bytes;            /* kept now */
-	uint64_t written_bytes, batch_cnt;          /* since start */
-	uint64_t write_failed_cnt, sync_failed_cnt; /* batches */
-	uint64_t retired_segment_cnt, retired_bytes;
+	uint64_t segment_cnt, log_bytes;                           /* kept now */
+	uint64_t written_bytes, batch_cnt;                         /* since start */
+	uint64_t write_failed_cnt, sync_failed_cnt, disk_full_cnt; /* batches */
+	uint64_t retired_segment_cnt, retired_bytes;               /* gone from the disk */
+	uint64_t full_retired_segment_cnt, full_retired_bytes;     /* of them, early: a full disk */
 	bool failed; /* a sync failed: nothing is accepted any more */
 };
 struct pst_appender_stats {

@@ -241,11 +241,18 @@ pst_datadir_open_on(
 		goto fail_dir;
 	if (pst_partitions_open(dir, diag) < 0)
 		goto fail_lock;
+	int rc = pst_dir_open_reserve(dir);
+	if (rc < 0) {
+		pst_diag_set(diag, dir->path, 0, NULL, NULL, "cannot open penstock.reserve: %s",
+			strerror(-rc));
+		goto fail_partitions;
+	}
 	if (open_marks(dir, old_run_id, diag) < 0)
 		goto fail_partitions;
 	*out = dir;
 	return 0;
 fail_partitions:
+	pst_dir_close_reserve(dir);
 	pst_partitions_close(dir);
 fail_lock:
 	disk->ops->unlock(disk, dir->lock_file);
@@ -271,6 +278,7 @@ pst_datadir_close(struct pst_datadir *dir)
 	pst_datadir_checkpoint(dir);
 	pst_live_remove(dir->live);
 	pst_durable_close(&dir->durable);
+	pst_dir_close_reserve(dir);
 	pst_partitions_close(dir);
 	dir->disk->ops->unlock(dir->disk, dir->lock_file);
 	dir->disk->ops->close(dir->disk, dir->fd);

@@ -4,6 +4,7 @@
  *     penstock.lock        flock held by the daemon
  *     penstock.partitions  "<port> <queue> <partition>" a line, append only, synced
  *     penstock.drive       which drives belong together, see drives.h
+ *     penstock.reserve     blocks kept for a full disk; empty while it is full
  *     penstock.durable     two alternating slots with CRC: durable end of each partition
  *     <stream>-<partition>/<20-digit base offset>.{log,index,timeindex,seal}
  *
@@ -63,6 +64,24 @@ uint64_t pst_datadir_log_bytes(const struct pst_datadir *dir);
 
 /* Of the filesystem it is on: all, and what can be written still. 0: unknown. Any thread. */
 void pst_datadir_space(const struct pst_datadir *dir, uint64_t *space_bytes, uint64_t *free_bytes);
+
+/* Control thread, after the partitions were added: what is done when the disk is full. Keeps a
+ * reserve of so many bytes for what must be written then: indexes, seals, markers; 0: none. retain:
+ * the oldest closed segments go early, and only when none is left are new batches refused; else
+ * they are refused at once. 0, or -errno: this filesystem reserves nothing, and there is no
+ * reserve. */
+int pst_datadir_when_full(struct pst_datadir *dir, uint64_t reserve_bytes, bool retain);
+
+/* Control thread, every second: finds out whether there is space again. True: the disk is full. */
+bool pst_datadir_watch_space(struct pst_datadir *dir);
+
+/* Any thread. */
+struct pst_fullness {
+	bool full;                                   /* no new batch is taken */
+	uint64_t full_cnt;                           /* times it became full */
+	uint64_t retired_segment_cnt, retired_bytes; /* removed early to make room */
+};
+void pst_datadir_fullness(const struct pst_datadir *dir, struct pst_fullness *out);
 
 int pst_datadir_fd(const struct pst_datadir *dir);
 int pst_datadir_lock_fd(const struct pst_datadir *dir); /* to be registered in every io_uring */

@@ -50,6 +50,18 @@ struct pst_datadir {
 	_Atomic uint64_t log_bytes;
 	_Atomic uint64_t retain_bytes; /* cap; 0: none */
 	_Atomic uint32_t appender_cnt;
+
+	/* A full disk, see space.c. The control thread writes the first three (retain_when_full
+	 * before the appenders run); the rest are the appenders', and full and reserved of all. */
+	uint64_t reserve_bytes; /* 0: none */
+	int reserve_file;
+	_Atomic bool retain_when_full;
+	_Atomic bool full;             /* no new data is written */
+	_Atomic bool reserved;         /* penstock.reserve has its blocks */
+	_Atomic bool room_wanted;      /* the oldest closed segment is to go */
+	_Atomic uint32_t retiring_cnt; /* segments that are being removed */
+	_Atomic uint64_t room_made;    /* removals that have ended */
+	_Atomic uint64_t full_cnt, full_retired_segment_cnt, full_retired_bytes;
 	struct pst_dir_oldest oldest[PST_APPENDERS_MAX];
 };
 
@@ -69,6 +81,14 @@ void pst_dir_error(struct pst_datadir *dir, int err);
 
 /* Control thread: the log was closed with this end. */
 void pst_dir_closed(struct pst_datadir *dir, int slot, const struct pst_mark *mark);
+
+/* space.c: makes penstock.reserve, empty: 0 or -errno. */
+int pst_dir_open_reserve(struct pst_datadir *dir);
+void pst_dir_close_reserve(struct pst_datadir *dir);
+/* Any thread, after a write of something small failed with err (positive): gives the reserve back
+ * if that helps. True: try it again. */
+bool pst_dir_give_reserve(struct pst_datadir *dir, int err);
+bool pst_errno_full(int err);
 
 /* Numbers of partitions: penstock.partitions. */
 int pst_partitions_open(struct pst_datadir *dir, struct pst_diag *diag);

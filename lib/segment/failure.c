@@ -14,17 +14,23 @@ pst_errno_passes(int err)
 	       err == ENOMEM;
 }
 
+enum pst_append_status
+pst_errno_status(int err)
+{
+	return pst_errno_full(err) ? PST_APPEND_DISK_FULL : PST_APPEND_WRITE_FAILED;
+}
+
 /* Everything comes back. Of the segment being written, what begins before in_doubt may be on the
- * disk. */
+ * disk; the status of the others is given. */
 static void
-fail_pending(struct pst_log *log, uint64_t in_doubt)
+fail_pending(struct pst_log *log, uint64_t in_doubt, enum pst_append_status others)
 {
 	const struct pst_log_segment *segment = log->old ? log->old : log->cur;
 	struct pst_pending *node;
 	while ((node = log->pending.first)) {
 		bool doubt = node->segment == segment && node->pos < in_doubt;
 		log->app->stats.unsynced_bytes -= node->end - node->pos;
-		pst_log_finish(log, node, doubt ? PST_APPEND_SYNC_FAILED : PST_APPEND_WRITE_FAILED);
+		pst_log_finish(log, node, doubt ? PST_APPEND_SYNC_FAILED : others);
 	}
 }
 
@@ -33,7 +39,9 @@ fail_pending(struct pst_log *log, uint64_t in_doubt)
 void
 pst_log_give_up(struct pst_log *log)
 {
-	fail_pending(log, log->old ? log->old->issued : log->cur->issued);
+	fail_pending(log, log->old ? log->old->issued : log->cur->issued, PST_APPEND_WRITE_FAILED);
+	pst_retention_give_up(log);
+	log->room_wait = false;
 	pst_pieces_drop_rests(log, log->old ? log->old : log->cur);
 	if (log->write_cnt > 0)
 		return;
@@ -51,6 +59,8 @@ pst_log_write_failed(struct pst_log *log, int err)
 	log->app->stats.last_errno = err;
 	if (log->failed)
 		return;
+	pst_dir_give_reserve(log->app->dir, err);
+	log->room_wait = false;
 	pst_log_activate(log);
 	if (log->repair == PST_REPAIR_NONE) {
 		log->repair = PST_REPAIR_DRAIN;
@@ -79,13 +89,14 @@ void
 pst_log_create_failed(struct pst_log *log, int err)
 {
 	log->app->stats.last_errno = err;
+	pst_dir_give_reserve(log->app->dir, err);
 	if (!pst_errno_passes(err)) {
 		log->failed = true;
 		pst_dir_error(log->app->dir, err);
 		pst_log_give_up(log);
 		return;
 	}
-	fail_pending(log, 0);
+	fail_pending(log, 0, pst_errno_status(err));
 	pst_pieces_free(log->app, log->cur);
 	log->next_offset = log->durable.next_offset;
 	pst_sealing_back(log);
@@ -141,7 +152,7 @@ pst_repair_synced(struct pst_log *log, int64_t result)
 	log->app->stats.sync_cnt++;
 	if (log->failed)
 		return;
-	fail_pending(log, 0);
+	fail_pending(log, 0, pst_errno_status(log->fail_errno));
 	if (log->old)
 		pst_roll_abandon(log);
 	struct pst_log_segment *segment = log->cur;

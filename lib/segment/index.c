@@ -44,6 +44,8 @@ flush_file(struct pst_log *log, struct pst_index_file *f)
 		return;
 	if (!f->broken) {
 		int rc = disk->ops->write(disk, f->file, f->buf, f->buffered, f->bytes);
+		if (rc < 0 && pst_dir_give_reserve(log->app->dir, -rc))
+			rc = disk->ops->write(disk, f->file, f->buf, f->buffered, f->bytes);
 		if (rc < 0) {
 			f->broken = true;
 			log->app->stats.last_errno = -rc;

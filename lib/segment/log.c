@@ -51,6 +51,7 @@ pst_log_finish(struct pst_log *log, struct pst_pending *node, enum pst_append_st
 	node->status = status;
 	log->stats.write_failed_cnt += status == PST_APPEND_WRITE_FAILED;
 	log->stats.sync_failed_cnt += status == PST_APPEND_SYNC_FAILED;
+	log->stats.disk_full_cnt += status == PST_APPEND_DISK_FULL;
 	list_push(&log->app->done, node);
 }
 
@@ -66,13 +67,22 @@ node_take(struct pst_log *log, void *cookie)
 	return node;
 }
 
+/* Refused batches come back when those before them have. */
+static void
+finish_refused(struct pst_log *log)
+{
+	struct pst_pending *node;
+	while ((node = log->pending.first) && !node->segment)
+		pst_log_finish(log, node, node->status);
+}
+
 /* A batch that cannot be stored: it comes back behind those before it. */
 static int
-refuse(struct pst_log *log, void *cookie)
+refuse(struct pst_log *log, void *cookie, enum pst_append_status status)
 {
-	struct pst_pending *node = node_take(log, cookie);
-	if (log->failed)
-		pst_log_finish(log, node, PST_APPEND_WRITE_FAILED);
+	node_take(log, cookie)->status = status;
+	if (log->repair == PST_REPAIR_NONE)
+		finish_refused(log);
 	return 0;
 }
 
@@ -87,8 +97,12 @@ pst_log_append(
 	}
 	if (!log->failed && atomic_load_explicit(&app->dir->failed, memory_order_relaxed))
 		pst_log_sync_failed(log, EIO);
-	if (log->failed || log->repair != PST_REPAIR_NONE)
-		return refuse(log, cookie);
+	if (log->failed)
+		return refuse(log, cookie, PST_APPEND_WRITE_FAILED);
+	if (log->repair != PST_REPAIR_NONE)
+		return refuse(log, cookie, pst_errno_status(log->fail_errno));
+	if (pst_room_none(log))
+		return refuse(log, cookie, PST_APPEND_DISK_FULL);
 	bool roll = pst_roll_due(log, info);
 	if (roll && (log->old || !pst_closed_reserve(log)))
 		return -EAGAIN;
@@ -157,6 +171,19 @@ sync_when_written(struct pst_log *log)
 	log->sync_end = segment->want;
 }
 
+/* What found no space is tried again when there is some; when there will be none, it has failed. */
+static void
+drive_room(struct pst_log *log)
+{
+	bool none;
+	if (pst_room_came(log, &none) || !none)
+		return;
+	if (log->roll == PST_ROLL_CREATE)
+		pst_log_create_failed(log, ENOSPC);
+	else
+		pst_log_write_failed(log, ENOSPC);
+}
+
 /* Moves the log on as far as it goes without waiting. */
 void
 pst_log_drive(struct pst_log *log)
@@ -169,6 +196,8 @@ pst_log_drive(struct pst_log *log)
 		pst_log_sync_failed(log, EIO);
 		return;
 	}
+	if (log->room_wait)
+		drive_room(log);
 	if (log->repair != PST_REPAIR_NONE) {
 		pst_repair_drive(log);
 	} else if (log->old) {
@@ -189,7 +218,8 @@ mark_written(struct pst_log *log, const struct pst_log_segment *segment)
 {
 	uint64_t end = pst_pieces_written(segment);
 	struct pst_pending *node;
-	while ((node = log->unwritten) && node->segment == segment && node->end <= end) {
+	while ((node = log->unwritten) &&
+		(!node->segment || (node->segment == segment && node->end <= end))) {
 		node->written_ns = log->app->now_ns;
 		log->unwritten = node->next;
 	}
@@ -222,6 +252,10 @@ pst_log_write_done(struct pst_piece *piece, int64_t result)
 			return;
 		}
 		result = -ENOSPC;
+	}
+	if (result < 0 && pst_room_wait(log, (int)-result)) {
+		piece->again = true;
+		return;
 	}
 	log->app->stats.in_flight_bytes -= left;
 	log->write_cnt--;
@@ -259,6 +293,7 @@ publish_synced(struct pst_log *log, struct pst_log_segment *segment)
 		log->stats.batch_cnt++;
 		pst_log_finish(log, node, PST_APPEND_DURABLE);
 	}
+	finish_refused(log);
 	PST_ASSERT(log->durable.segment_bytes == log->sync_end);
 	uint64_t added = log->durable.segment_bytes - before;
 	log->stats.written_bytes += added;

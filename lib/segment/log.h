@@ -140,6 +140,7 @@ struct pst_log {
 	int slot; /* in the data directory's marks */
 	int dir;
 	uint64_t segment_bytes_max, segment_age_max_ns, retain_bytes, retain_age_ns;
+	bool uses_reserve;
 
 	struct pst_log_segment segments[2];
 	struct pst_log_segment *cur; /* takes batches */
@@ -183,6 +184,11 @@ struct pst_log {
 	unsigned retire_queued_cnt, retire_ended_cnt; /* of its files */
 	uint64_t retire_bytes;
 	enum pst_retire retire;
+	bool retire_early;  /* to make room on a full disk */
+	bool retire_failed; /* one of the files is still there */
+
+	bool room_wait; /* a write found no space, and is to be repeated when there is room */
+	uint64_t room_seen;
 
 	struct pst_log_stats stats; /* counters only; the rest is filled in on request */
 };
@@ -274,12 +280,21 @@ void pst_closed_add(struct pst_log *log, int64_t base_offset, uint64_t bytes, in
 
 /* failure.c */
 bool pst_errno_passes(int err);
+enum pst_append_status pst_errno_status(int err); /* of what was not written for it */
 void pst_log_write_failed(struct pst_log *log, int err);
 void pst_log_sync_failed(struct pst_log *log, int err);
 void pst_log_create_failed(struct pst_log *log, int err);
 void pst_log_give_up(struct pst_log *log);
 void pst_repair_drive(struct pst_log *log);
 void pst_repair_synced(struct pst_log *log, int64_t result);
+
+/* space.c: a write of data, or the making of a segment, failed with err. True: the log waits for
+ * room that retention makes, and then tries again. */
+bool pst_room_wait(struct pst_log *log, int err);
+/* Of a log that waits. True: try again now. *none: there will be no room. */
+bool pst_room_came(struct pst_log *log, bool *none);
+/* The disk is full, and nothing can be removed: no new batch is taken. */
+bool pst_room_none(const struct pst_log *log);
 
 /* close.c */
 int pst_log_close(struct pst_log *log);
@@ -290,5 +305,7 @@ void pst_retention_drive(struct pst_log *log);
 void pst_retention_unlinked(struct pst_log *log, int64_t result);
 void pst_retention_dir_synced(struct pst_log *log);
 void pst_retention_housekeeping(struct pst_appender *app);
+void pst_retention_make_room(struct pst_appender *app); /* each poll */
+void pst_retention_give_up(struct pst_log *log);        /* the log has failed */
 
 #endif

@@ -138,7 +138,9 @@ allocate_ahead(struct pst_log *log, struct pst_log_segment *segment, uint64_t en
 	if (to > limit)
 		to = pst_max_u64(limit, end);
 	uint64_t from = segment->allocated;
-	if (disk->ops->allocate(disk, segment->file, from, to - from) != 0)
+	if (atomic_load_explicit(&log->app->dir->full, memory_order_relaxed))
+		to = end; /* the reserve's blocks are for others, too */
+	else if (disk->ops->allocate(disk, segment->file, from, to - from) != 0)
 		to = end; /* try again with the next write */
 	segment->allocated = to;
 	uint64_t entries = to / PST_INDEX_INTERVAL_BYTES + 1;
@@ -188,6 +190,8 @@ write_piece(struct pst_log *log, struct pst_log_segment *segment, struct pst_pie
 void
 pst_pieces_write(struct pst_log *log, struct pst_log_segment *segment)
 {
+	if (log->room_wait)
+		return;
 	for (struct pst_piece *piece = segment->first; piece; piece = piece->next) {
 		if (piece->again) {
 			queue_write(log, segment, piece);

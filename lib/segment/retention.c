@@ -50,7 +50,7 @@ retire_due(struct pst_log *log)
 
 /* Begins with the oldest. From here on it is no longer part of the log. */
 static void
-retire(struct pst_log *log)
+retire(struct pst_log *log, bool early)
 {
 	struct pst_closed_segment *oldest = &log->closed[log->closed_first];
 	for (int f = 0; f < PST_SEGMENT_FILE_CNT; f++)
@@ -58,25 +58,55 @@ retire(struct pst_log *log)
 			log->retire_names[f], oldest->base_offset, (enum pst_segment_file)f);
 	log->retire_bytes = oldest->bytes;
 	log->retire_queued_cnt = log->retire_ended_cnt = 0;
+	log->retire_early = early;
+	log->retire_failed = false;
 	log->retire = PST_RETIRE_UNLINK;
+	atomic_fetch_add_explicit(&log->app->dir->retiring_cnt, 1, memory_order_relaxed);
 	log->closed_bytes -= oldest->bytes;
 	log->closed_first++;
 	pst_log_activate(log);
 }
 
+/* Its bytes are free, as far as nobody reads them. */
+static void
+count_retired(struct pst_log *log)
+{
+	struct pst_datadir *dir = log->app->dir;
+	uint64_t bytes = log->retire_bytes;
+	log->stats.retired_segment_cnt++;
+	log->stats.retired_bytes += bytes;
+	atomic_fetch_sub_explicit(&dir->log_bytes, bytes, memory_order_relaxed);
+	if (!log->retire_early)
+		return;
+	log->stats.full_retired_segment_cnt++;
+	log->stats.full_retired_bytes += bytes;
+	atomic_fetch_add_explicit(&dir->full_retired_segment_cnt, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&dir->full_retired_bytes, bytes, memory_order_relaxed);
+}
+
 void
 pst_retention_unlinked(struct pst_log *log, int64_t result)
 {
-	/* What could not be removed is found again by the next start. */
-	if (result < 0 && result != -ENOENT)
+	/* What could not be removed is found again by the next start, and its bytes still count. */
+	if (result < 0 && result != -ENOENT) {
 		log->app->stats.last_errno = (int)-result;
+		log->retire_failed = true;
+	}
 	if (++log->retire_ended_cnt < PST_SEGMENT_FILE_CNT)
 		return;
-	log->retire = PST_RETIRE_DIR;
-	log->stats.retired_segment_cnt++;
-	log->stats.retired_bytes += log->retire_bytes;
-	atomic_fetch_sub_explicit(
-		&log->app->dir->log_bytes, log->retire_bytes, memory_order_relaxed);
+	if (!log->retire_failed)
+		count_retired(log);
+	if (log->retire == PST_RETIRE_UNLINK)
+		log->retire = PST_RETIRE_DIR;
+}
+
+static void
+retire_end(struct pst_log *log)
+{
+	struct pst_datadir *dir = log->app->dir;
+	log->retire = PST_RETIRE_NONE;
+	atomic_fetch_add_explicit(&dir->room_made, 1, memory_order_release);
+	atomic_fetch_sub_explicit(&dir->retiring_cnt, 1, memory_order_release);
 }
 
 /* A sync of the directory has ended: if it was ours, the next segment may go. */
@@ -84,7 +114,14 @@ void
 pst_retention_dir_synced(struct pst_log *log)
 {
 	if (log->retire == PST_RETIRE_DIR_SYNC)
-		log->retire = PST_RETIRE_NONE;
+		retire_end(log);
+}
+
+void
+pst_retention_give_up(struct pst_log *log)
+{
+	if (log->retire != PST_RETIRE_NONE)
+		retire_end(log);
 }
 
 void
@@ -111,50 +148,83 @@ may_retire(const struct pst_log *log)
 	return !log->failed && has_closed(log) && log->retire == PST_RETIRE_NONE;
 }
 
-/* This appender's share of the data directory's cap: it acts when the oldest closed segment of all
- * is its own. */
-static void
-keep_cap(struct pst_appender *app)
+/* The appender's log with the oldest closed segment, NULL if there is none; tells the other
+ * appenders how old it is. */
+static struct pst_log *
+find_oldest(struct pst_appender *app, int64_t *ts_ms)
 {
-	struct pst_datadir *dir = app->dir;
 	struct pst_log *oldest = NULL;
-	int64_t oldest_ms = INT64_MAX;
-	uint64_t cap = atomic_load_explicit(&dir->retain_bytes, memory_order_relaxed);
-	if (cap == 0)
-		return;
+	*ts_ms = INT64_MAX;
 	for (uint32_t i = 0; i < app->log_cnt; i++) {
 		struct pst_log *log = app->logs[i];
 		if (log->failed || !has_closed(log))
 			continue;
 		int64_t ts = oldest_ts_ms(log);
-		if (!oldest || ts < oldest_ms) {
+		if (ts == INT64_MAX)
+			ts--; /* which says that there is none */
+		if (ts < *ts_ms) {
 			oldest = log;
-			oldest_ms = ts;
+			*ts_ms = ts;
 		}
 	}
-	atomic_store_explicit(&dir->oldest[app->number].max_ts_ms, oldest_ms, memory_order_relaxed);
-	if (!oldest || !may_retire(oldest) ||
-		atomic_load_explicit(&dir->log_bytes, memory_order_relaxed) <= cap)
-		return;
+	atomic_store_explicit(
+		&app->dir->oldest[app->number].max_ts_ms, *ts_ms, memory_order_relaxed);
+	return oldest;
+}
+
+/* Whether no other appender has an older one. */
+static bool
+oldest_of_all(const struct pst_appender *app, int64_t ts_ms)
+{
 	for (unsigned i = 0; i < PST_APPENDERS_MAX; i++) {
 		int64_t other = atomic_load_explicit(
-			&dir->oldest[i].max_ts_ms, memory_order_relaxed);
+			&app->dir->oldest[i].max_ts_ms, memory_order_relaxed);
 		/* At the same age the appender with the lower number acts. */
-		if (i != app->number &&
-			(other < oldest_ms || (other == oldest_ms && i < app->number)))
-			return;
+		if (i != app->number && (other < ts_ms || (other == ts_ms && i < app->number)))
+			return false;
 	}
-	retire(oldest);
+	return true;
+}
+
+/* Removes the oldest closed segment of all if it is this appender's. */
+static void
+retire_oldest(struct pst_appender *app, bool early)
+{
+	int64_t ts_ms;
+	struct pst_log *oldest = find_oldest(app, &ts_ms);
+	if (!oldest || !may_retire(oldest) || !oldest_of_all(app, ts_ms))
+		return;
+	if (early)
+		atomic_store_explicit(&app->dir->room_wanted, false, memory_order_relaxed);
+	retire(oldest, early);
+	find_oldest(app, &ts_ms);
+}
+
+void
+pst_retention_make_room(struct pst_appender *app)
+{
+	struct pst_datadir *dir = app->dir;
+	if (!atomic_load_explicit(&dir->room_wanted, memory_order_relaxed) ||
+		!atomic_load_explicit(&dir->retain_when_full, memory_order_relaxed) ||
+		atomic_load_explicit(&dir->retiring_cnt, memory_order_acquire) > 0)
+		return;
+	retire_oldest(app, true);
 }
 
 /* A few times a second: at most one segment a partition. */
 void
 pst_retention_housekeeping(struct pst_appender *app)
 {
+	struct pst_datadir *dir = app->dir;
+	uint64_t cap = atomic_load_explicit(&dir->retain_bytes, memory_order_relaxed);
+	int64_t ts_ms;
 	for (uint32_t i = 0; i < app->log_cnt; i++) {
 		struct pst_log *log = app->logs[i];
 		if (may_retire(log) && retire_due(log))
-			retire(log);
+			retire(log, false);
 	}
-	keep_cap(app);
+	if (cap > 0 && atomic_load_explicit(&dir->log_bytes, memory_order_relaxed) > cap)
+		retire_oldest(app, false);
+	else if (cap > 0 || atomic_load_explicit(&dir->retain_when_full, memory_order_relaxed))
+		find_oldest(app, &ts_ms);
 }

@@ -194,15 +194,19 @@ pst_roll_index_synced(struct pst_log *log, int64_t result)
 static void
 create_new(struct pst_log *log)
 {
-	if (log->create_failed && log->cur->end == 0)
+	if (log->room_wait || (log->create_failed && log->cur->end == 0))
 		return;
 	PST_ASSERT(log->cur->base_offset == log->durable.next_offset);
 	int rc = pst_segment_create(log, log->cur);
+	if (rc < 0 && pst_dir_give_reserve(log->app->dir, -rc))
+		rc = pst_segment_create(log, log->cur);
 	if (rc == 0) {
 		log->create_failed = false;
 		log->roll = PST_ROLL_DIR;
 		return;
 	}
+	if (pst_room_wait(log, -rc))
+		return;
 	log->create_failed = true;
 	pst_log_create_failed(log, -rc);
 }

@@ -56,6 +56,8 @@ pst_sealing_complete(struct pst_log *log)
 	int rc = file < 0 ? file : disk->ops->truncate(disk, file, 0);
 	if (rc == 0)
 		rc = disk->ops->write(disk, file, log->seal.image, len, 0);
+	if (file >= 0 && rc < 0 && pst_dir_give_reserve(log->app->dir, -rc))
+		rc = disk->ops->write(disk, file, log->seal.image, len, 0);
 	if (rc == 0) {
 		log->seal_file = file;
 		return;
@@ -90,6 +92,8 @@ pst_sealing_close(struct pst_log *log)
 	PST_ASSERT(log->seal.bytes == log->durable.segment_bytes);
 	log->seal.flags |= PST_SEAL_OPEN;
 	int rc = pst_seal_store(&log->seal, log->app->disk, log->dir);
+	if (rc < 0 && pst_dir_give_reserve(log->app->dir, -rc))
+		rc = pst_seal_store(&log->seal, log->app->disk, log->dir);
 	if (rc < 0)
 		give_up(log, rc);
 }

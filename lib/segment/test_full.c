@@ -40,7 +40,7 @@ run_full(const char *mount_path)
 		fix_batch(f, 2, 60000, 2000 + i);
 		fix_append(f);
 		fix_rest(f);
-		failed += f->result->status[f->taken_cnt - 1] == PST_APPEND_WRITE_FAILED;
+		failed += f->result->status[f->taken_cnt - 1] == PST_APPEND_DISK_FULL;
 	}
 	struct pst_log_stats stats;
 	pst_log_stats(f->app, f->log_idx, &stats);

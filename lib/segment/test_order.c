@@ -371,7 +371,7 @@ Test(order, a_full_disk_costs_what_was_not_durable)
 	for (unsigned i = 0; i < 9; i++) {
 		cr_assert_eq(f->result->order[i], i);
 		cr_assert_eq(f->result->status[i],
-			i < 2 || i > 6 ? PST_APPEND_DURABLE : PST_APPEND_WRITE_FAILED, "%u", i);
+			i < 2 || i > 6 ? PST_APPEND_DURABLE : PST_APPEND_DISK_FULL, "%u", i);
 	}
 	/* Their offsets are given again. */
 	cr_assert_eq(f->result->base_offset[7], 4);

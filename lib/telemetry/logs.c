@@ -33,8 +33,11 @@ fill_partition(struct pst_dict row, void *arg, uint32_t idx)
 	pst_dict_u64(row, "batch_cnt", stats.batch_cnt);
 	pst_dict_u64(row, "write_failed_cnt", stats.write_failed_cnt);
 	pst_dict_u64(row, "sync_failed_cnt", stats.sync_failed_cnt);
+	pst_dict_u64(row, "disk_full_cnt", stats.disk_full_cnt);
 	pst_dict_u64(row, "retired_segment_cnt", stats.retired_segment_cnt);
 	pst_dict_u64(row, "retired_bytes", stats.retired_bytes);
+	pst_dict_u64(row, "full_retired_segment_cnt", stats.full_retired_segment_cnt);
+	pst_dict_u64(row, "full_retired_bytes", stats.full_retired_bytes);
 	pst_dict_u64(row, "failed", stats.failed);
 	return PST_ROW_ADD;
 }

@@ -161,6 +161,7 @@ take(struct sim_story *s, const struct pst_append_done *done)
 		s->ack_cnt++;
 		break;
 	case PST_APPEND_WRITE_FAILED:
+	case PST_APPEND_DISK_FULL:
 		batch->state = SIM_BATCH_GONE;
 		s->counts->gone_cnt++;
 		break;
