@@ -274,6 +274,20 @@ Test(top, a_loss_is_on_the_first_screen)
 	}
 }
 
+Test(top, a_failed_drive_is_on_every_screen)
+{
+	model_take(&model,
+		answer(1, 1,
+			"\"drives\": [{\"path\": \"/mnt/a\", \"state\": \"ok\"},"
+			"{\"path\": \"/mnt/b\", \"state\": \"failed\", \"error\": \"EIO\"}]"),
+		0);
+	for (unsigned view = 0; view < VIEW_CNT; view++) {
+		draw(view, 80, 24, &(struct view_state){.sort = -1});
+		cr_expect(has("drive /mnt/b failed: EIO"));
+		cr_expect_not(has("/mnt/a"));
+	}
+}
+
 Test(top, any_size_and_any_answer_can_be_drawn)
 {
 	static const char *const answers[] = {"\"x\": 0",

@@ -131,6 +131,27 @@ draw_head(struct page *page, const struct model *m, const struct view_head *head
 	free(phase);
 }
 
+/* A line for each drive that has failed. */
+static void
+draw_drives(struct page *page, const struct model *m)
+{
+	const json_t *drive;
+	size_t i;
+
+	json_array_foreach(json_object_get(m->now, "drives"), i, drive)
+	{
+		const char *state = json_string_value(json_object_get(drive, "state"));
+		if (!state || strcmp(state, "ok") == 0)
+			continue;
+		char *path = table_value(json_object_get(drive, "path"));
+		char *error = table_value(json_object_get(drive, "error"));
+		page_put(page, PAGE_BAD, "drive %s %s: %s", path, state, error);
+		page_next(page);
+		free(path);
+		free(error);
+	}
+}
+
 static void
 put_rate(struct page *page, const struct model *m, enum page_style style, const char *name,
 	const char *path)
@@ -314,6 +335,7 @@ view_draw_screen(struct page *page, const struct model *model, const struct view
 	draw_head(page, model, head);
 	page_next(page);
 	if (model->now) {
+		draw_drives(page, model);
 		draw_rates(page, model);
 		if (view == 0)
 			draw_overview(page, model);
