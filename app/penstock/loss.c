@@ -5,20 +5,19 @@
 #include <string.h>
 #include <time.h>
 
+#include "data_dirs.h"
 #include "loss.h"
 #include "penstock.h"
 #include "profile/profile.h"
 #include "segment/reader.h"
 
-#define DIRS_MAX     16
 #define EXIT_LOSS    3
 #define EXIT_UNKNOWN 4
 #define MS_BEFORE    1000 /* a record's time is its writing, to the millisecond */
 #define NS_PER_MS    1000000
 
 struct options {
-	const char *dirs[DIRS_MAX];
-	unsigned dir_cnt;
+	struct data_dirs dirs;
 	uint64_t from_ns, to_ns, now_ns;
 	bool has_from, as_json;
 };
@@ -26,7 +25,8 @@ struct options {
 static void
 usage(FILE *out)
 {
-	fputs("usage: penstock loss --data DIR... [--from TIME] [--to TIME] [--json]\n"
+	fputs("usage: penstock loss {--data DIR... | --profile FILE} [--from TIME] [--to TIME]\n"
+	      "                     [--json]\n"
 	      "\n"
 	      "What was lost, when, where and why, from the records that penstockd keeps in the\n"
 	      "stream penstock.ledger: events shed, frames rejected, frames missed by NIC or\n"
@@ -34,27 +34,35 @@ usage(FILE *out)
 	      "or set aside. Works while a daemon runs, and without one. Times that no record\n"
 	      "speaks of are named; they are not taken for lossless.\n"
 	      "\n"
-	      "  -d, --data DIR   data directory; once for each of the daemon's\n"
-	      "  -f, --from TIME  since then (default: the first record)\n"
-	      "  -t, --to TIME    up to then (default: now)\n"
-	      "  -j, --json       one JSON object (docs/ledger.md)\n"
-	      "  -h, --help       print this\n"
+	      "  -d, --data DIR      data directory; once for each of the daemon's\n"
+	      "  -P, --profile FILE  the data directories that this profile names\n"
+	      "  -f, --from TIME     since then (default: the first record)\n"
+	      "  -t, --to TIME       up to then (default: now)\n"
+	      "  -j, --json          one JSON object (docs/ledger.md)\n"
+	      "  -h, --help          print this\n"
 	      "\n"
 	      "TIME: now, -90s -15m -2h -7d (before now), 2026-11-21T14:00:00Z (ISO 8601, UTC\n"
 	      "without a zone), or a number since 1970 (seconds, milliseconds, or 19 digits of\n"
 	      "nanoseconds).\n"
 	      "\n"
 	      "Exit status: 0 nothing was lost; 3 something was; 4 nothing is known to be lost,\n"
-	      "but for part of the time there are no records; 1 records are damaged; 2 no ledger\n"
-	      "there, or a wrong command line.\n",
+	      "but for part of the time there are no records; 1 records are damaged, or one of "
+	      "the\n"
+	      "directories cannot be read; 2 no ledger there, or a wrong command line.\n",
 		out);
 }
 
 /* ---- read ---- */
 
+struct ledger {
+	const char *dir;
+	uint32_t partition;
+};
+
 struct reading {
 	const struct options *options;
-	const char *dir;
+	const char *dir; /* that is listed */
+	struct ledger *ledgers;
 	struct pst_loss_account *account;
 	unsigned ledger_cnt, damage_cnt;
 };
@@ -72,23 +80,19 @@ take_record(struct reading *r, const struct pst_batch_record *record)
 	json_decref(json);
 }
 
-static int
-read_ledger(void *arg, const char *topic, uint32_t partition)
+static void
+read_ledger(struct reading *r, const struct ledger *ledger)
 {
-	struct reading *r = arg;
 	struct pst_batch_record record;
 	enum pst_read_result result;
 	struct pst_reader *reader;
 	struct pst_diag diag;
 
-	if (strcmp(topic, PST_LEDGER_STREAM) != 0)
-		return 0;
-	r->ledger_cnt++;
-	pst_loss_account_next(r->account);
-	if (pst_reader_open(r->dir, topic, partition, &reader, &diag) != 0) {
+	if (pst_reader_open(ledger->dir, PST_LEDGER_STREAM, ledger->partition, &reader, &diag) !=
+		0) {
 		pst_diag_print(stderr, &diag);
 		r->damage_cnt++;
-		return 0;
+		return;
 	}
 	int64_t from_ms = (int64_t)(r->options->from_ns / NS_PER_MS) - MS_BEFORE;
 	int64_t offset = r->options->has_from ? pst_reader_offset_at(reader, from_ms)
@@ -104,25 +108,54 @@ read_ledger(void *arg, const char *topic, uint32_t partition)
 		pst_reader_skip_damage(reader);
 	}
 	pst_reader_close(reader);
+}
+
+static int
+note_ledger(void *arg, const char *topic, uint32_t partition)
+{
+	struct reading *r = arg;
+	struct ledger *grown;
+
+	if (strcmp(topic, PST_LEDGER_STREAM) != 0)
+		return 0;
+	grown = realloc(r->ledgers, (r->ledger_cnt + 1) * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	r->ledgers = grown;
+	grown[r->ledger_cnt++] = (struct ledger){r->dir, partition};
 	return 0;
 }
 
 static int
+compare_ledgers(const void *a, const void *b)
+{
+	const struct ledger *x = a, *y = b;
+	return x->partition < y->partition ? -1 : x->partition > y->partition;
+}
+
+/* A directory that cannot be read is said; the others' records still tell what they know. */
+static int
 read_all(struct reading *r)
 {
-	for (unsigned i = 0; i < r->options->dir_cnt; i++) {
-		r->dir = r->options->dirs[i];
-		int rc = pst_reader_list(r->dir, read_ledger, r);
-		if (rc != 0) {
-			fprintf(stderr, "penstock loss: %s: %s\n", r->dir, strerror(-rc));
-			return -1;
-		}
+	for (unsigned i = 0; i < r->options->dirs.cnt; i++) {
+		r->dir = r->options->dirs.paths[i];
+		int rc = pst_reader_list(r->dir, note_ledger, r);
+		if (rc == 0)
+			continue;
+		fprintf(stderr, "penstock loss: %s: %s\n", r->dir, strerror(-rc));
+		r->damage_cnt++;
 	}
-	if (r->ledger_cnt > 0)
-		return 0;
-	fprintf(stderr, "penstock loss: %s: there is no stream %s\n", r->options->dirs[0],
-		PST_LEDGER_STREAM);
-	return -1;
+	if (r->ledger_cnt == 0) {
+		if (r->damage_cnt == 0)
+			fprintf(stderr, "penstock loss: %s: there is no stream %s\n",
+				r->options->dirs.paths[0], PST_LEDGER_STREAM);
+		return -1;
+	}
+	/* A run that had to go on elsewhere did so under a higher number. */
+	qsort(r->ledgers, r->ledger_cnt, sizeof(*r->ledgers), compare_ledgers);
+	for (unsigned i = 0; i < r->ledger_cnt; i++)
+		read_ledger(r, &r->ledgers[i]);
+	return 0;
 }
 
 static int
@@ -160,6 +193,7 @@ tell(const struct options *options)
 		json_decref(result);
 	}
 	pst_loss_account_destroy(r.account);
+	free(r.ledgers);
 	return status;
 }
 
@@ -179,10 +213,9 @@ take_option(struct options *o, int option, char **argv)
 {
 	switch (option) {
 	case 'd':
-		if (o->dir_cnt == DIRS_MAX)
-			return pst_usage_error("loss", "at most %d data directories", DIRS_MAX);
-		o->dirs[o->dir_cnt++] = optarg;
-		return -1;
+		return data_dirs_add(&o->dirs, "loss", optarg);
+	case 'P':
+		return data_dirs_load(&o->dirs, "loss", optarg);
 	case 'f':
 		o->has_from = true;
 		if (!pst_loss_time(optarg, o->now_ns, &o->from_ns))
@@ -203,33 +236,47 @@ take_option(struct options *o, int option, char **argv)
 	}
 }
 
-int
-pst_cmd_loss(int argc, char **argv)
+/* -1: go on; else the exit status. */
+static int
+parse(struct options *o, int argc, char **argv)
 {
 	static const struct option names[] = {
 		{"data", required_argument, NULL, 'd'},
+		{"profile", required_argument, NULL, 'P'},
 		{"from", required_argument, NULL, 'f'},
 		{"to", required_argument, NULL, 't'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL},
 	};
-	struct options o = {.now_ns = clock_ns()};
 	int option;
 
-	o.to_ns = o.now_ns;
 	opterr = 0;
 	optind = 1;
-	while ((option = getopt_long(argc, argv, ":d:f:t:jh", names, NULL)) != -1) {
-		int status = take_option(&o, option, argv);
+	while ((option = getopt_long(argc, argv, ":d:P:f:t:jh", names, NULL)) != -1) {
+		int status = take_option(o, option, argv);
 		if (status >= 0)
 			return status;
 	}
 	if (optind != argc)
 		return pst_usage_error("loss", "what is '%s'?", argv[optind]);
-	if (o.dir_cnt == 0)
-		return pst_usage_error("loss", "give a data directory: --data DIR");
-	if (o.has_from && o.from_ns >= o.to_ns)
+	if (o->dirs.cnt == 0)
+		return pst_usage_error(
+			"loss", "give a data directory: --data DIR, or --profile FILE");
+	if (o->has_from && o->from_ns >= o->to_ns)
 		return pst_usage_error("loss", "--from is not before --to");
-	return tell(&o);
+	return -1;
+}
+
+int
+pst_cmd_loss(int argc, char **argv)
+{
+	struct options o = {.now_ns = clock_ns()};
+
+	o.to_ns = o.now_ns;
+	int status = parse(&o, argc, argv);
+	if (status < 0)
+		status = tell(&o);
+	data_dirs_free(&o.dirs);
+	return status;
 }

@@ -26,10 +26,10 @@ struct pst_loss_account;
 struct pst_loss_account *pst_loss_account_create(uint64_t from_ns, uint64_t to_ns);
 void pst_loss_account_destroy(struct pst_loss_account *account);
 
-/* Takes the records of one ledger partition in their order; then pst_loss_account_next before those
- * of another. record stays the caller's. */
+/* Takes the records of the ledger's partitions, each in its order, and partitions by rising number.
+ * Records that could not be synced are written once more, into the next partition if the drive
+ * failed, and those before may reappear: each counts once. record stays the caller's. */
 void pst_loss_account_take(struct pst_loss_account *account, const json_t *record);
-void pst_loss_account_next(struct pst_loss_account *account);
 
 /* The account as JSON, as `penstock loss --json` prints it (docs/ledger.md). now_ns: up to when
  * records can be expected. The caller's. */

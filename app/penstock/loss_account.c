@@ -14,15 +14,17 @@ struct span {
 
 struct pst_loss_account {
 	uint64_t from_ns, to_ns;
-	json_t *rows;     /* key -> row */
-	json_t *gaps;     /* run and number -> the gap's last record */
-	json_t *intended; /* filtered, sampled_out, duplicate ... */
-	json_t *runs;     /* run -> how it is known */
+	json_t *rows;      /* key -> row */
+	json_t *gaps;      /* run and number -> the gap's last record */
+	json_t *intended;  /* filtered, sampled_out, duplicate ... */
+	json_t *runs;      /* run -> how it is known */
+	json_t *seen;      /* run -> how far its intervals were taken, in the run's own order */
+	json_t *recovered; /* run and partition -> true: its recovery was taken */
 	struct span *spans;
 	size_t span_cnt, span_cap;
 	/* Of the run that is being read. */
 	char run[64];
-	json_int_t last, part; /* the interval taken last: one that was sent twice counts once */
+	json_int_t last, part; /* the interval taken last: one that was written twice counts once */
 	uint64_t interval_ns;
 	uint64_t record_cnt;
 };
@@ -40,6 +42,8 @@ pst_loss_account_create(uint64_t from_ns, uint64_t to_ns)
 	a->gaps = json_object();
 	a->intended = json_object();
 	a->runs = json_object();
+	a->seen = json_object();
+	a->recovered = json_object();
 	return a;
 }
 
@@ -52,6 +56,8 @@ pst_loss_account_destroy(struct pst_loss_account *a)
 	json_decref(a->gaps);
 	json_decref(a->intended);
 	json_decref(a->runs);
+	json_decref(a->seen);
+	json_decref(a->recovered);
 	free(a->spans);
 	free(a);
 }
@@ -233,9 +239,15 @@ static void
 take_recovery(struct pst_loss_account *a, const json_t *record)
 {
 	uint64_t at_ns = number(record, "at_ns");
+	char key[512];
+
+	snprintf(key, sizeof(key), "%s %s-%llu", a->run, text(record, "stream"),
+		(unsigned long long)number(record, "partition"));
+	if (json_object_get(a->recovered, key))
+		return;
+	json_object_set_new(a->recovered, key, json_true());
 	json_t *place = json_pack("{s:s,s:I}", "stream", text(record, "stream"), "partition",
 		(json_int_t)number(record, "partition"));
-
 	if (at_ns >= a->from_ns && at_ns < a->to_ns) {
 		add(a, "recovery", "bytes", "cut", place, number(record, "cut_bytes"), at_ns,
 			at_ns);
@@ -245,10 +257,17 @@ take_recovery(struct pst_loss_account *a, const json_t *record)
 	json_decref(place);
 }
 
-void
-pst_loss_account_next(struct pst_loss_account *a)
+/* Records of another run follow: this one may go on in another partition. */
+static void
+change_run(struct pst_loss_account *a, const char *run)
 {
-	a->run[0] = '\0';
+	if (a->run[0])
+		json_object_set_new(
+			a->seen, a->run, json_pack("{s:I,s:I}", "last", a->last, "part", a->part));
+	const json_t *seen = json_object_get(a->seen, run);
+	a->last = seen ? json_integer_value(json_object_get(seen, "last")) : -1;
+	a->part = seen ? json_integer_value(json_object_get(seen, "part")) : -1;
+	snprintf(a->run, sizeof(a->run), "%s", run);
 }
 
 void
@@ -257,10 +276,8 @@ pst_loss_account_take(struct pst_loss_account *a, const json_t *record)
 	const char *kind = text(record, "kind"), *run = text(record, "run");
 
 	a->record_cnt++;
-	if (strcmp(a->run, run) != 0) {
-		snprintf(a->run, sizeof(a->run), "%s", run);
-		a->last = a->part = -1;
-	}
+	if (strcmp(a->run, run) != 0)
+		change_run(a, run);
 	json_t *known = json_object_get(a->runs, run);
 	if (!known) {
 		known = json_pack("{s:b}", "stopped", 0);
@@ -272,7 +289,8 @@ pst_loss_account_take(struct pst_loss_account *a, const json_t *record)
 		json_object_set_new(known, "version", json_string(text(record, "version")));
 	} else if (strcmp(kind, "interval") == 0) {
 		take_interval(a, record);
-		set(known, "recorded_to_ns", number(record, "to_ns"));
+		if (number(record, "to_ns") > number(known, "recorded_to_ns"))
+			set(known, "recorded_to_ns", number(record, "to_ns"));
 	} else if (strcmp(kind, "gap") == 0) {
 		take_gap(a, record);
 	} else if (strcmp(kind, "recovery") == 0) {

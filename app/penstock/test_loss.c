@@ -132,6 +132,30 @@ Test(loss, sheds_are_summed_by_place_and_dated_intended_ends_are_not_among_them)
 	pst_loss_account_destroy(account);
 }
 
+/* The ledger's drive failed: what was not synced was written once more into the next partition, and
+ * reappears in the first. Another run may have begun there since. */
+Test(loss, what_reappears_on_a_failed_drive_counts_once)
+{
+	static const char recovery[] =
+		"{\"kind\":\"recovery\",\"run\":\"r\",\"at_ns\":100000000000,\"stream\":\"s\","
+		"\"partition\":2,\"cut_bytes\":77}";
+
+	account = pst_loss_account_create(100 * S, 130 * S);
+	take(recovery); /* partition 0 */
+	interval("r", 1, 1, 100, 101, SHED(1));
+	interval("r", 2, 2, 101, 102, SHED(20));
+	interval("q", 1, 1, 120, 130, SHED(4000)); /* back in it, much later */
+	take(recovery);                            /* partition 3 */
+	interval("r", 2, 2, 101, 102, SHED(20));
+	interval("r", 3, 3, 102, 120, SHED(300));
+	json_t *result = pst_loss_account_result(account, 130 * S);
+	cr_assert_eq(total(result, "shed"), 4321);
+	cr_assert_eq(total(result, "recovery"), 77);
+	cr_assert_eq(json_array_size(json_object_get(result, "unrecorded")), 0);
+	json_decref(result);
+	pst_loss_account_destroy(account);
+}
+
 Test(loss, rejects_misses_and_what_recovery_cut)
 {
 	account = pst_loss_account_create(0, 130 * S);

@@ -175,6 +175,19 @@ bench_watch(struct bench *b, struct pst_diag *diag)
 }
 
 static int
+record(struct bench *b, void *arg)
+{
+	pst_recorder_turn(b->pipeline.recorder);
+	return 0;
+}
+
+void
+bench_record(struct bench *b)
+{
+	cr_assert_eq(control(b, record, NULL), 0);
+}
+
+static int
 stream_logs(struct bench *b, void *out)
 {
 	return pst_pipeline_stream_logs(&b->pipeline, out);

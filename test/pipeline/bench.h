@@ -24,6 +24,8 @@ void bench_abandon(struct bench *bench);
 
 /* What the control thread does every turn, with the lcores turning meanwhile. */
 int bench_watch(struct bench *bench, struct pst_diag *diag);
+/* A turn of the ledger's keeper, likewise. */
+void bench_record(struct bench *bench);
 /* What metrics ask for, likewise. */
 void bench_stream_logs(struct bench *bench, struct pst_stream_logs out[PST_STREAMS_MAX]);
 

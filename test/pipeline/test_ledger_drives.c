@@ -1,0 +1,210 @@
+/* The ledger's own drive fails: its stream goes on elsewhere, and what it says stays true. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "penstock.h"
+#include "segment/reader.h"
+#include "segment/test_fault.h"
+
+static const char profile[] =
+	"name: drives\n"
+	"data: {dirs: [DIR/a, DIR/b]}\n"
+	"cores: {main: 0, rx: [0, 1], writers: [0]}\n"
+	"memory: {size: 256M, no-huge: true}\n"
+	"ports:\n"
+	"  - {name: p0, vdev: \"net_null0,no-rx=1\"}\n"
+	"  - {name: p1, vdev: \"net_null1,no-rx=1\"}\n"
+	"listeners:\n"
+	"  - {name: feed, addresses: [10.0.0.2], port: 3, framing: mold64, stream: feed}\n"
+	"streams:\n"
+	"  - {name: feed, on-failure: continue}\n"
+	"quarantine: {rate: 1000}\n"
+	"batch: {bytes: 64K, records: 100, age: 1s, buffers: 16}\n"
+	"ledger: {interval: 100ms}\n";
+
+enum { FEED = 3, DRIVES = 2 };
+
+static struct bench b;
+static struct fault faults[DRIVES];
+static struct pst_disk *const disks[DRIVES] = {&faults[0].disk, &faults[1].disk};
+static struct pst_recorder_view view;
+static uint8_t frame[2000];
+
+static const struct pst_log_place *
+ledger(void)
+{
+	return &b.pipeline.place[b.profile->ledger_stream_idx][0];
+}
+
+static void
+begin(void)
+{
+	for (unsigned d = 0; d < DRIVES; d++)
+		fault_init(&faults[d]);
+	bench_open_on(&b, profile, disks);
+	cr_assert_eq(pst_recorder_view_init(&view, &b.pipeline), 0);
+}
+
+static void
+fail_syncs(uint16_t drive)
+{
+	faults[drive].calls = FAULT_QUEUE_SYNC;
+	faults[drive].seen_cnt = 0;
+	faults[drive].at = 1;
+	faults[drive].for_ever = true;
+	faults[drive].error = -EIO;
+}
+
+/* The daemon's turns until one more interval has ended and records became durable; without the
+ * watch over drives, until some could not be written. */
+static void
+keep(bool watched)
+{
+	struct pst_diag diag;
+	uint64_t until = view.interval.last + 1;
+	uint64_t records = view.record_cnt, failed = view.failed_cnt;
+
+	do {
+		bench_record(&b);
+		bench_settle(&b);
+		if (watched)
+			cr_assert_eq(bench_watch(&b, &diag), 0, "%s", diag.text);
+		cr_assert_eq(pst_recorder_view(b.pipeline.recorder, &view), 0);
+	} while (view.interval.last < until ||
+		 (watched ? view.record_cnt == records : view.failed_cnt == failed));
+}
+
+/* Frames that are no packet of the feed's. */
+static void
+reject(unsigned cnt)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		bench_deliver(&b, 0, 0, frame, bench_frame(frame, FEED, "short", 5));
+}
+
+static json_int_t
+count_rejected(const json_t *record)
+{
+	const json_t *frames = json_object_get(record, "frames");
+	return json_integer_value(
+		json_object_get(json_object_get(frames, "rejected"), "mold_short"));
+}
+
+/* Sum of one partition's intervals, as often as they are there. */
+static json_int_t
+rejected_in(uint16_t drive, uint32_t partition)
+{
+	struct pst_batch_record record;
+	struct pst_reader *reader;
+	struct pst_diag diag;
+	json_int_t sum = 0;
+
+	cr_assert_eq(pst_reader_open(b.profile->data_dirs[drive], PST_LEDGER_STREAM, partition,
+			     &reader, &diag),
+		0, "%s", diag.text);
+	pst_reader_seek(reader, 0);
+	while (pst_reader_next(reader, &record, &diag) == PST_READ_RECORD) {
+		json_t *json = json_loadb((const char *)record.value, record.value_len, 0, NULL);
+		if (strcmp(json_string_value(json_object_get(json, "kind")), "interval") == 0)
+			sum += count_rejected(json);
+		json_decref(json);
+	}
+	pst_reader_close(reader);
+	return sum;
+}
+
+/* What `penstock loss` says of the profile's directories. */
+static json_t *
+loss(int *status)
+{
+	char from[96], to[96];
+	char *argv[] = {"loss", "--profile", from, "--json", NULL};
+
+	/* EAL pinned this thread; the profile names other CPUs, too. */
+	cpu_set_t cpus;
+	memset(&cpus, 0xff, sizeof(cpus));
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+	snprintf(from, sizeof(from), "%s/profile.yaml", b.dir);
+	snprintf(to, sizeof(to), "%s/loss.json", b.dir);
+	fflush(stdout);
+	int kept = dup(STDOUT_FILENO), out = open(to, O_CREAT | O_TRUNC | O_WRONLY, 0644);
+	cr_assert(kept >= 0 && out >= 0 && dup2(out, STDOUT_FILENO) >= 0);
+	*status = pst_cmd_loss(4, argv);
+	fflush(stdout);
+	dup2(kept, STDOUT_FILENO);
+	close(kept);
+	close(out);
+	json_t *json = json_load_file(to, 0, NULL);
+	cr_assert_not_null(json);
+	return json;
+}
+
+static void
+start_again(struct pst_storage *storage)
+{
+	struct pst_diag diag = {0};
+	memset(storage, 0, sizeof(*storage));
+	cr_assert_eq(
+		pst_storage_open(b.profile, storage, &diag), 0, "%s: %s", diag.file, diag.text);
+}
+
+static void
+end(void)
+{
+	char command[96];
+	pst_recorder_view_fini(&view);
+	pst_profile_free(b.profile);
+	snprintf(command, sizeof(command), "rm -rf %s", b.dir);
+	cr_assert_eq(system(command), 0);
+}
+
+static json_int_t
+total(const json_t *result, const char *what)
+{
+	return json_integer_value(json_object_get(json_object_get(result, "totals"), what));
+}
+
+/* Records whose sync failed are written again elsewhere, and reappear where they were: each counts
+ * once. After a restart the ledger goes on where it was last, though its first drive is back. */
+Test(ledger_drives, the_ledger_goes_on_elsewhere_and_counts_once)
+{
+	struct pst_storage storage;
+	int status;
+
+	begin();
+	uint16_t bad = ledger()->drive_idx;
+	cr_assert_eq(ledger()->partition, 0);
+	reject(3);
+	keep(true);
+	fail_syncs(bad);
+	reject(20);
+	keep(false);
+	cr_assert_gt(view.failed_cnt, 0);
+	reject(100);
+	keep(true);
+	keep(true);
+	uint32_t moved = ledger()->partition;
+	cr_assert_gt(moved, 0);
+	cr_assert_neq(ledger()->drive_idx, bad);
+	cr_assert_eq(bench_books(&b).verdict[PST_FRAME_MOLD_SHORT], 123);
+	bench_abandon(&b);
+
+	start_again(&storage); /* recovers what reappears */
+	cr_assert_eq(storage.place[b.profile->ledger_stream_idx][0].partition, moved);
+	cr_assert_eq(storage.place[b.profile->ledger_stream_idx][0].drive_idx, 1 - bad);
+	pst_storage_close(b.profile, &storage);
+	cr_assert_eq(rejected_in(bad, 0), 23, "what was not synced is back");
+	cr_assert_eq(rejected_in(1 - bad, moved), 120);
+	json_t *result = loss(&status);
+	cr_assert_eq(total(result, "rejected"), 123);
+	cr_assert_eq(status, 3);
+	json_decref(result);
+	end();
+}
