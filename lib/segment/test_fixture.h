@@ -34,6 +34,8 @@ struct fix {
 /* A directory below /tmp (memory: below /dev/shm); removed by fix_remove. */
 void fix_path(char path[128], bool memory);
 void fix_remove(const char *path);
+/* From now on this process's mounts are its own, and go with it. False: not here, with errno. */
+bool fix_private_mounts(void);
 
 /* Defaults: topic "t", partition 0, segments of 1 MiB, flush at once. */
 struct fix *fix_new(bool memory);

@@ -31,6 +31,8 @@ shell(const char *fmt, const char *a, const char *b)
 static bool
 small_open(struct small_disk *d, const char *kind, struct fix *f)
 {
+	if (!fix_private_mounts())
+		return false;
 	fix_path(d->path, false);
 	d->loop = strcmp(kind, "tmpfs") != 0;
 	snprintf(d->mounted, sizeof(d->mounted), "%s/mnt", d->path);
