@@ -15,6 +15,14 @@ first_to_check(const struct pst_recover *r)
 	return i;
 }
 
+/* Below it offsets were given to events, be they there or not. */
+static int64_t
+given_away(const struct pst_recover *r)
+{
+	int64_t next = r->mark ? r->mark->end.next_offset : 0;
+	return r->aside_base > next ? r->aside_base : next;
+}
+
 static void
 missing(struct pst_recover *r, int64_t from, int64_t to)
 {
@@ -192,7 +200,7 @@ check_segments(struct pst_recover *r, int64_t *next, bool *open)
 	int before = pst_recover_seal_before(r, i);
 	if (before < 0)
 		return before;
-	*next = r->mark ? r->mark->end.next_offset : 0;
+	*next = given_away(r);
 	while (i < r->cnt) {
 		int64_t base = r->segments[i].base_offset;
 		if (expected >= 0 && base < expected) {
@@ -295,7 +303,7 @@ mend(struct pst_recover *r)
 	int rc;
 	bool empty = r->cnt == 0;
 	if (empty) {
-		int64_t next = r->mark ? r->mark->end.next_offset : 0;
+		int64_t next = given_away(r);
 		/* The partition's own name, before anything is in it: it may be another run's. */
 		rc = r->disk->ops->sync(r->disk, r->log->app->dir->fd);
 		if (rc < 0)

@@ -10,7 +10,9 @@
  *   below the mark; good batches behind it; in a closed segment   tail set aside, then cut
  *
  * If the mark promises offsets that are not there, the log goes on behind them in a new segment: an
- * offset that was acknowledged is never given to another event. Each step leaves a directory that
+ * offset that was acknowledged is never given to another event. A segment that was set aside whole
+ * says by its name that those before its base were given away: retention may have removed them, and
+ * the power may go before the segment that takes its place is on disk. Each step leaves a directory that
  * the next recovery brings to the same end. */
 #ifndef PST_RECOVERY_H
 #define PST_RECOVERY_H
@@ -42,6 +44,7 @@ struct pst_recover {
 	struct pst_found_segment *segments; /* by base offset, each with a .log */
 	uint32_t cnt, cap;
 	uint32_t leftover_cnt; /* indexes without a log, unfinished copies: removed */
+	int64_t aside_base;    /* of the last segment that was ever set aside; 0: none */
 
 	struct pst_scan scan;
 	struct pst_segment_scan seg; /* of the segment scanned last */

@@ -36,7 +36,10 @@ visit(void *arg, const char *name)
 	int64_t base;
 	enum pst_segment_file file;
 	size_t len = strlen(name);
-	if (pst_segment_name_damaged(name, &base) && len < PST_SEGMENT_NAME_BYTES && len > 4 &&
+	bool damaged = pst_segment_name_damaged(name, &base);
+	if (damaged && base > l->r->aside_base)
+		l->r->aside_base = base;
+	if (damaged && len < PST_SEGMENT_NAME_BYTES && len > 4 &&
 		strcmp(name + len - 4, ".tmp") == 0) {
 		void *grown = realloc(l->tmp, (l->tmp_cnt + 1) * sizeof(*l->tmp));
 		if (!grown)

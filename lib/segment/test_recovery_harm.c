@@ -266,6 +266,19 @@ Test(recovery, without_any_segment)
 	fix_free(f);
 }
 
+/* What was durable below it is retired; the power went when recovery had set it aside. */
+Test(recovery, never_below_a_segment_that_was_set_aside)
+{
+	uint64_t ends[CNT];
+	struct fix *f = killed_log(CNT, 2, 300, ends);
+	char path[512];
+	snprintf(path, sizeof(path), "rm %s/t-0/*", f->path);
+	cr_assert_eq(system(path), 0);
+	fix_write_file(f, "00000000000000000008.log.damaged-0-5eed5eed", "torn", 4);
+	recover_twice(f, 8);
+	fix_free(f);
+}
+
 Test(recovery, old_batches_do_not_come_back)
 {
 	uint64_t ends[CNT];
