@@ -135,6 +135,17 @@ Test(top, rates_are_growth_by_the_daemons_own_seconds)
 	cr_expect_eq(model_rate(&model, model.now, model.before, "events.found"), 0);
 }
 
+/* A sender may begin at the end of its sequence. */
+Test(top, numbers_beyond_63_bits_are_text)
+{
+	json_t *row = json_pack(
+		"{s:s,s:{s:i}}", "expected", "18446744073709551607", "shed", "a", 3);
+
+	cr_assert_float_eq(model_number(row, "expected"), 1.8446744073709552e19, 4096);
+	cr_assert_eq(model_number(row, "shed"), 3);
+	json_decref(row);
+}
+
 Test(top, another_run_begins_anew)
 {
 	model_take(&model, answer(10, 1, "\"events\": {\"found\": 100}"), 0);

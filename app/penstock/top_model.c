@@ -1,6 +1,7 @@
 #include "top_model.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *
@@ -10,18 +11,21 @@ string(const json_t *object, const char *name)
 	return text ? text : "";
 }
 
-static json_int_t
+static double
 sum(const json_t *value)
 {
-	json_int_t total = 0;
+	double total = 0;
 	const char *name;
 	json_t *part;
 
+	/* Beyond 63 bits a number is text. */
+	if (json_is_string(value))
+		return (double)strtoull(json_string_value(value), NULL, 10);
 	if (!json_is_object(value))
-		return json_integer_value(value);
+		return (double)json_integer_value(value);
 	json_object_foreach((json_t *)value, name, part)
 	{
-		total += json_integer_value(part);
+		total += sum(part);
 	}
 	return total;
 }
@@ -43,7 +47,7 @@ at_path(const json_t *object, const char *path)
 double
 model_number(const json_t *object, const char *path)
 {
-	return (double)sum(at_path(object, path));
+	return sum(at_path(object, path));
 }
 
 double

@@ -2,6 +2,7 @@
 
 #include <curses.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -247,12 +248,23 @@ take(struct screen *s)
 	return round != s->round;
 }
 
+/* Not everyone whose terminal goes gets a SIGHUP; curses then has no key, at once, for ever. */
+static bool
+terminal_is_gone(void)
+{
+	struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+
+	return poll(&in, 1, 0) > 0 && (in.revents & (POLLHUP | POLLERR | POLLNVAL));
+}
+
 static void
 loop(struct screen *s)
 {
 	draw(s);
 	while (!s->ended && !stopped) {
 		int key = getch();
+		if (key == ERR && terminal_is_gone())
+			break;
 		bool changed = take(s);
 		if (key != ERR)
 			on_key(s, key);
