@@ -19,7 +19,7 @@
 struct options {
 	struct data_dirs dirs;
 	uint64_t from_ns, to_ns, now_ns;
-	bool has_from, as_json;
+	bool has_from, has_to, as_json;
 };
 
 static void
@@ -37,7 +37,7 @@ usage(FILE *out)
 	      "  -d, --data DIR      data directory; once for each of the daemon's\n"
 	      "  -P, --profile FILE  the data directories that this profile names\n"
 	      "  -f, --from TIME     since then (default: the first record)\n"
-	      "  -t, --to TIME       up to then (default: now)\n"
+	      "  -t, --to TIME       up to then (default: now, and all that is dated later)\n"
 	      "  -j, --json          one JSON object (docs/ledger.md)\n"
 	      "  -h, --help          print this\n"
 	      "\n"
@@ -175,8 +175,8 @@ tell(const struct options *options)
 	struct reading r = {.options = options};
 	int status = EXIT_USAGE;
 
-	r.account = pst_loss_account_create(
-		options->has_from ? options->from_ns : 0, options->to_ns);
+	r.account = pst_loss_account_create(options->has_from ? options->from_ns : 0,
+		options->has_to ? options->to_ns : PST_LOSS_TO_LAST);
 	if (!r.account) {
 		fputs("penstock loss: out of memory\n", stderr);
 		return EXIT_FINDING;
@@ -222,6 +222,7 @@ take_option(struct options *o, int option, char **argv)
 			return pst_usage_error("loss", "'%s' is not a time", optarg);
 		return -1;
 	case 't':
+		o->has_to = true;
 		if (!pst_loss_time(optarg, o->now_ns, &o->to_ns))
 			return pst_usage_error("loss", "'%s' is not a time", optarg);
 		return -1;
@@ -263,8 +264,9 @@ parse(struct options *o, int argc, char **argv)
 	if (o->dirs.cnt == 0)
 		return pst_usage_error(
 			"loss", "give a data directory: --data DIR, or --profile FILE");
-	if (o->has_from && o->from_ns >= o->to_ns)
-		return pst_usage_error("loss", "--from is not before --to");
+	if (o->has_from && o->from_ns >= (o->has_to ? o->to_ns : o->now_ns))
+		return pst_usage_error(
+			"loss", o->has_to ? "--from is not before --to" : "--from lies ahead");
 	return -1;
 }
 
@@ -273,7 +275,6 @@ pst_cmd_loss(int argc, char **argv)
 {
 	struct options o = {.now_ns = clock_ns()};
 
-	o.to_ns = o.now_ns;
 	int status = parse(&o, argc, argv);
 	if (status < 0)
 		status = tell(&o);

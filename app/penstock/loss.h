@@ -22,7 +22,10 @@ const char *pst_loss_time_text(char text[PST_LOSS_TIME], uint64_t ns);
 
 struct pst_loss_account;
 
-/* from_ns .. to_ns is what is asked for. NULL: no memory. */
+#define PST_LOSS_TO_LAST UINT64_MAX
+
+/* from_ns .. to_ns is what is asked for; 0: since the first record, PST_LOSS_TO_LAST: up to the
+ * last one, or now. NULL: no memory. */
 struct pst_loss_account *pst_loss_account_create(uint64_t from_ns, uint64_t to_ns);
 void pst_loss_account_destroy(struct pst_loss_account *account);
 

@@ -1,8 +1,10 @@
 /* Records -> rows. A row is one (what, reason, where) with its count and the span of time that it
  * lies in; a gap is a row of its own. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base.h"
 #include "loss.h"
 
 /* A running daemon's idle record may be that late, and a second for what lies between. */
@@ -10,6 +12,7 @@
 
 struct span {
 	uint64_t from_ns, to_ns;
+	bool is_begin; /* of its run: nothing of it is missing before */
 };
 
 struct pst_loss_account {
@@ -65,7 +68,12 @@ pst_loss_account_destroy(struct pst_loss_account *a)
 static uint64_t
 number(const json_t *json, const char *name)
 {
-	return (uint64_t)json_integer_value(json_object_get(json, name));
+	const json_t *value = json_object_get(json, name);
+
+	/* Beyond 63 bits it is text. */
+	if (json_is_string(value))
+		return strtoull(json_string_value(value), NULL, 10);
+	return (uint64_t)json_integer_value(value);
 }
 
 static const char *
@@ -78,7 +86,20 @@ text(const json_t *json, const char *name)
 static void
 set(json_t *json, const char *name, uint64_t value)
 {
-	json_object_set_new(json, name, json_integer((json_int_t)value));
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	json_object_set_new(json, name,
+		value > INT64_MAX ? json_string(text) : json_integer((json_int_t)value));
+}
+
+/* A sender that jumps to the end of its numbers leaves very many out; several such do not fit. */
+static void
+grow(json_t *json, const char *name, uint64_t by)
+{
+	uint64_t sum;
+
+	set(json, name, __builtin_add_overflow(number(json, name), by, &sum) ? UINT64_MAX : sum);
 }
 
 /* Adds to the row of what, reason and where; place is where, as fields of the row. */
@@ -100,7 +121,7 @@ add(struct pst_loss_account *a, const char *what, const char *unit, const char *
 		set(row, "from_ns", from_ns);
 		json_object_set_new(a->rows, key, row);
 	}
-	set(row, "count", number(row, "count") + cnt);
+	grow(row, "count", cnt);
 	if (from_ns < number(row, "from_ns"))
 		set(row, "from_ns", from_ns);
 	if (to_ns > number(row, "to_ns"))
@@ -112,21 +133,31 @@ add(struct pst_loss_account *a, const char *what, const char *unit, const char *
 /* ---- intervals ---- */
 
 static void
-add_span(struct pst_loss_account *a, uint64_t from_ns, uint64_t to_ns)
+push_span(struct pst_loss_account *a, const struct span *span)
 {
-	if (a->span_cnt > 0 && a->spans[a->span_cnt - 1].to_ns == from_ns) {
-		a->spans[a->span_cnt - 1].to_ns = to_ns;
-		return;
-	}
 	if (a->span_cnt == a->span_cap) {
 		size_t cap = a->span_cap ? 2 * a->span_cap : 64;
 		struct span *grown = realloc(a->spans, cap * sizeof(*grown));
 		if (!grown)
-			return;
+			return; /* then that time counts as one without records */
 		a->spans = grown;
 		a->span_cap = cap;
 	}
-	a->spans[a->span_cnt++] = (struct span){from_ns, to_ns};
+	a->spans[a->span_cnt++] = *span;
+}
+
+static void
+add_span(struct pst_loss_account *a, uint64_t from_ns, uint64_t to_ns, bool is_begin)
+{
+	struct span *last = a->span_cnt > 0 ? &a->spans[a->span_cnt - 1] : NULL;
+
+	/* The clock was set back: what follows begins there. */
+	if (to_ns < from_ns)
+		from_ns = to_ns;
+	if (last && last->to_ns == from_ns && (!is_begin || last->is_begin))
+		last->to_ns = to_ns;
+	else
+		push_span(a, &(struct span){from_ns, to_ns, is_begin});
 }
 
 static void
@@ -160,8 +191,7 @@ take_cells(struct pst_loss_account *a, const json_t *record, const struct span *
 		add_reasons(a, "rejected", "frames",
 			json_object_get(json_object_get(cell, "frames"), "rejected"), place, when);
 		for (unsigned k = 0; k < sizeof(intended) / sizeof(intended[0]); k++)
-			set(a->intended, intended[k],
-				number(a->intended, intended[k]) + number(events, intended[k]));
+			grow(a->intended, intended[k], number(events, intended[k]));
 		json_decref(place);
 	}
 }
@@ -169,7 +199,8 @@ take_cells(struct pst_loss_account *a, const json_t *record, const struct span *
 static void
 take_interval(struct pst_loss_account *a, const json_t *record)
 {
-	struct span when = {number(record, "from_ns"), number(record, "to_ns")};
+	uint64_t from_ns = number(record, "from_ns"), to_ns = number(record, "to_ns");
+	struct span when = {pst_min_u64(from_ns, to_ns), pst_max_u64(from_ns, to_ns)};
 	json_int_t last = json_integer_value(json_object_get(record, "last"));
 	json_int_t part = json_integer_value(json_object_get(record, "part"));
 	json_t *row;
@@ -180,7 +211,7 @@ take_interval(struct pst_loss_account *a, const json_t *record)
 	a->last = last;
 	a->part = part;
 	if (part == 0)
-		add_span(a, when.from_ns, when.to_ns);
+		add_span(a, from_ns, to_ns, number(record, "first") == 1);
 	if (when.to_ns <= a->from_ns || when.from_ns >= a->to_ns)
 		return;
 	take_cells(a, record, &when);
@@ -210,7 +241,10 @@ take_gap(struct pst_loss_account *a, const json_t *record)
 	else
 		snprintf(key, sizeof(key), "%s %llu", a->run,
 			(unsigned long long)number(record, "gap"));
-	json_object_set(a->gaps, key, (json_t *)record);
+	if (strcmp(text(record, "state"), "filled") == 0)
+		json_object_del(a->gaps, key); /* a year has very many of them */
+	else
+		json_object_set(a->gaps, key, (json_t *)record);
 }
 
 /* What of a gap is lost in the end, or not known to have come. */
@@ -219,9 +253,11 @@ add_gap(struct pst_loss_account *a, const json_t *gap)
 {
 	const char *reason = text(gap, "reason");
 	uint64_t missing = number(gap, "missing"), lost = number(gap, "lost");
-	json_t *place = json_pack("{s:s,s:s,s:s,s:I,s:I}", "listener", text(gap, "listener"),
-		"session", text(gap, "session"), "session_hex", text(gap, "session_hex"), "from",
-		(json_int_t)number(gap, "from"), "to", (json_int_t)number(gap, "to"));
+	/* As they are: a name may hold NUL, a number may be text. */
+	json_t *place = json_pack("{s:O?,s:O?,s:O?,s:O?,s:O?}", "listener",
+		json_object_get(gap, "listener"), "session", json_object_get(gap, "session"),
+		"session_hex", json_object_get(gap, "session_hex"), "from",
+		json_object_get(gap, "from"), "to", json_object_get(gap, "to"));
 	uint64_t from_ns = number(gap, "first_seen_ns"), to_ns = number(gap, "at_ns");
 
 	if (strcmp(text(gap, "state"), "lost") != 0)
@@ -286,6 +322,9 @@ pst_loss_account_take(struct pst_loss_account *a, const json_t *record)
 	if (strcmp(kind, "start") == 0) {
 		a->interval_ns = number(record, "interval_ns");
 		set(known, "started_ns", number(record, "at_ns"));
+		set(known, "recorded_to_ns",
+			pst_max_u64(number(record, "at_ns"), number(known, "recorded_to_ns")));
+		add_span(a, number(record, "at_ns"), number(record, "at_ns"), true);
 		json_object_set_new(known, "version", json_string(text(record, "version")));
 	} else if (strcmp(kind, "interval") == 0) {
 		take_interval(a, record);
@@ -324,37 +363,55 @@ ended_badly(const struct pst_loss_account *a, uint64_t at_ns)
 	return false;
 }
 
+/* next: what the records go on with; NULL: with nothing. */
 static void
-add_hole(const struct pst_loss_account *a, json_t *holes, uint64_t from_ns, uint64_t to_ns)
+add_hole(const struct pst_loss_account *a, json_t *holes, uint64_t from_ns, uint64_t to_ns,
+	const struct span *next)
 {
-	if (from_ns >= to_ns)
-		return;
-	json_array_append_new(holes, json_pack("{s:I,s:I,s:s}", "from_ns", (json_int_t)from_ns,
-					     "to_ns", (json_int_t)to_ns, "why",
-					     ended_badly(a, from_ns) ? "killed" : "no daemon"));
+	const char *why = next && !next->is_begin   ? "missing"
+			  : ended_badly(a, from_ns) ? "killed"
+						    : "no daemon";
+
+	if (from_ns < to_ns)
+		json_array_append_new(
+			holes, json_pack("{s:I,s:I,s:s}", "from_ns", (json_int_t)from_ns, "to_ns",
+				       (json_int_t)to_ns, "why", why));
 }
 
 /* Times for which no record speaks. */
 static json_t *
-holes_of(struct pst_loss_account *a, uint64_t now_ns)
+holes_of(const struct pst_loss_account *a, uint64_t now_ns)
 {
 	json_t *holes = json_array();
-	uint64_t at_ns = a->from_ns, to_ns = a->to_ns < now_ns ? a->to_ns : now_ns;
+	uint64_t at_ns = a->from_ns, to_ns = pst_min_u64(a->to_ns, now_ns);
 
-	qsort(a->spans, a->span_cnt, sizeof(*a->spans), compare_spans);
-	if (a->from_ns == 0 && a->span_cnt > 0) /* since the first record */
-		a->from_ns = at_ns = a->spans[0].from_ns;
 	for (size_t i = 0; i < a->span_cnt; i++) {
 		const struct span *span = &a->spans[i];
 		if (span->from_ns > at_ns)
-			add_hole(a, holes, at_ns, span->from_ns < to_ns ? span->from_ns : to_ns);
-		at_ns = span->to_ns > at_ns ? span->to_ns : at_ns;
+			add_hole(a, holes, at_ns, pst_min_u64(span->from_ns, to_ns), span);
+		at_ns = pst_max_u64(span->to_ns, at_ns);
 	}
 	/* What a running daemon has not written down yet. */
 	if (ended_badly(a, at_ns) && now_ns < at_ns + TAIL_NS + 2 * a->interval_ns)
 		return holes;
-	add_hole(a, holes, at_ns, to_ns);
+	add_hole(a, holes, at_ns, to_ns, NULL);
 	return holes;
+}
+
+/* What was not asked for in so many words: since the first record, up to the last one or now. A
+ * clock that was ahead for a while has dated records later than now. */
+static void
+settle_times(struct pst_loss_account *a, uint64_t now_ns)
+{
+	if (a->span_cnt > 0)
+		qsort(a->spans, a->span_cnt, sizeof(*a->spans), compare_spans);
+	if (a->from_ns == 0 && a->span_cnt > 0 && a->spans[0].from_ns < a->to_ns)
+		a->from_ns = a->spans[0].from_ns;
+	if (a->to_ns != PST_LOSS_TO_LAST)
+		return;
+	a->to_ns = now_ns;
+	for (size_t i = 0; i < a->span_cnt; i++)
+		a->to_ns = pst_max_u64(a->to_ns, a->spans[i].to_ns);
 }
 
 static int
@@ -398,6 +455,7 @@ pst_loss_account_result(struct pst_loss_account *a, uint64_t now_ns)
 	const char *key;
 	size_t i;
 
+	settle_times(a, now_ns);
 	json_object_foreach(a->gaps, key, gap)
 	{
 		add_gap(a, gap);
@@ -408,8 +466,7 @@ pst_loss_account_result(struct pst_loss_account *a, uint64_t now_ns)
 	json_t *rows = sorted_rows(a);
 	json_array_foreach(rows, i, row)
 	{
-		set(totals, text(row, "what"),
-			number(totals, text(row, "what")) + number(row, "count"));
+		grow(totals, text(row, "what"), number(row, "count"));
 	}
 	json_t *holes = holes_of(a, now_ns);
 	return json_pack("{s:I,s:I,s:I,s:o,s:o,s:o,s:O,s:O}", "from_ns", (json_int_t)a->from_ns,

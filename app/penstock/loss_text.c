@@ -20,17 +20,31 @@ text(const json_t *json, const char *name)
 	return value ? value : "";
 }
 
+/* Beyond 63 bits it is text. */
+static const char *
+digits(char out[24], const json_t *json, const char *name)
+{
+	const char *value = text(json, name);
+
+	if (value[0])
+		snprintf(out, 24, "%s", value);
+	else
+		snprintf(out, 24, "%lld", number(json, name));
+	return out;
+}
+
 /* Where, in a word or two. What a sender chose is escaped: it cannot steer a terminal. */
 static void
 print_where(FILE *out, const json_t *row)
 {
 	const char *what = text(row, "what");
+	char from[24], to[24];
 
 	if (strcmp(what, "gap") == 0) {
 		char *session = json_dumps(
 			json_object_get(row, "session"), JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
-		fprintf(out, "%s, session %s, %lld to %lld%s", text(row, "listener"),
-			session ? session : "?", number(row, "from"), number(row, "to"),
+		fprintf(out, "%s, session %s, %s to %s%s", text(row, "listener"),
+			session ? session : "?", digits(from, row, "from"), digits(to, row, "to"),
 			json_is_true(json_object_get(row, "shed_before")) ? " (shed before)" : "");
 		free(session);
 	} else if (strcmp(what, "missed") == 0) {
@@ -45,9 +59,9 @@ print_where(FILE *out, const json_t *row)
 static void
 print_row(FILE *out, const json_t *row)
 {
-	char from[PST_LOSS_TIME], to[PST_LOSS_TIME];
+	char from[PST_LOSS_TIME], to[PST_LOSS_TIME], count[24];
 
-	fprintf(out, "  %12lld %-8s  %-20s  ", number(row, "count"), text(row, "unit"),
+	fprintf(out, "  %12s %-8s  %-20s  ", digits(count, row, "count"), text(row, "unit"),
 		text(row, "reason"));
 	print_where(out, row);
 	fprintf(out, "\n%26s%s", "", pst_loss_time_text(from, (uint64_t)number(row, "from_ns")));
@@ -79,11 +93,21 @@ print_kind(FILE *out, const json_t *result, const char *what, const char *title)
 		fprintf(out, "  and %u more: --json has all\n", cnt - ROWS_MAX);
 }
 
+static const char *
+why_unrecorded(const char *why)
+{
+	if (strcmp(why, "killed") == 0)
+		return "the run before has no stop record: killed, or crashed";
+	if (strcmp(why, "missing") == 0)
+		return "records of a run are not there: damaged, or no longer kept";
+	return "no daemon, or its records are no longer kept";
+}
+
 static void
 print_unrecorded(FILE *out, const json_t *result)
 {
 	const json_t *holes = json_object_get(result, "unrecorded");
-	char from[PST_LOSS_TIME], to[PST_LOSS_TIME];
+	char from[PST_LOSS_TIME] = "the beginning", to[PST_LOSS_TIME];
 	json_t *hole;
 	size_t i;
 
@@ -91,13 +115,19 @@ print_unrecorded(FILE *out, const json_t *result)
 		fputs("no ledger: what was lost then is not known\n", out);
 	json_array_foreach(holes, i, hole)
 	{
+		if (i == ROWS_MAX) {
+			fprintf(out, "  and %zu more: --json has all\n",
+				json_array_size(holes) - i);
+			break;
+		}
 		uint64_t from_ns = (uint64_t)number(hole, "from_ns");
 		uint64_t to_ns = (uint64_t)number(hole, "to_ns");
-		fprintf(out, "  %s to %s (%.1f s): %s\n", pst_loss_time_text(from, from_ns),
-			pst_loss_time_text(to, to_ns), (double)(to_ns - from_ns) / 1e9,
-			strcmp(text(hole, "why"), "killed") == 0
-				? "the run before has no stop record: killed, or crashed"
-				: "no daemon, or its records are no longer kept");
+		if (from_ns > 0)
+			pst_loss_time_text(from, from_ns);
+		fprintf(out, "  %s to %s", from, pst_loss_time_text(to, to_ns));
+		if (from_ns > 0)
+			fprintf(out, " (%.1f s)", (double)(to_ns - from_ns) / 1e9);
+		fprintf(out, ": %s\n", why_unrecorded(text(hole, "why")));
 	}
 }
 
@@ -105,10 +135,11 @@ void
 pst_loss_print(FILE *out, const json_t *result)
 {
 	const json_t *intended = json_object_get(result, "intended");
-	char from[PST_LOSS_TIME], to[PST_LOSS_TIME];
+	char from[PST_LOSS_TIME] = "the beginning", to[PST_LOSS_TIME];
 
-	fprintf(out, "%s to %s, %zu %s\n",
-		pst_loss_time_text(from, (uint64_t)number(result, "from_ns")),
+	if (number(result, "from_ns") > 0)
+		pst_loss_time_text(from, (uint64_t)number(result, "from_ns"));
+	fprintf(out, "%s to %s, %zu %s\n", from,
 		pst_loss_time_text(to, (uint64_t)number(result, "to_ns")),
 		json_object_size(json_object_get(result, "runs")),
 		json_object_size(json_object_get(result, "runs")) == 1 ? "run" : "runs");
@@ -119,7 +150,10 @@ pst_loss_print(FILE *out, const json_t *result)
 	print_kind(out, result, "recovery", "recovery: bytes that a start found damaged or torn");
 	print_unrecorded(out, result);
 	if (json_array_size(json_object_get(result, "lost")) == 0)
-		fputs("nothing lost\n", out);
+		fputs(json_array_size(json_object_get(result, "unrecorded")) == 0
+				? "nothing lost\n"
+				: "nothing is known to be lost\n",
+			out);
 	fprintf(out,
 		"intended: %lld filtered, %lld sampled out, %lld duplicates, %lld quarantined\n",
 		number(intended, "filtered"), number(intended, "sampled_out"),

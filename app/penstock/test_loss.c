@@ -55,7 +55,7 @@ static void
 take(const char *text)
 {
 	json_error_t error;
-	json_t *record = json_loads(text, 0, &error);
+	json_t *record = json_loads(text, JSON_ALLOW_NUL, &error);
 	cr_assert_not_null(record, "%s: %s", error.text, text);
 	pst_loss_account_take(account, record);
 	json_decref(record);
@@ -233,6 +233,135 @@ Test(loss, the_last_seconds_of_a_running_daemon_are_not_missed)
 	cr_assert_eq(json_array_size(json_object_get(result, "unrecorded")), 0);
 	json_decref(result);
 	pst_loss_account_destroy(account);
+}
+
+static const char *
+why(const json_t *result, size_t i)
+{
+	return json_string_value(json_object_get(row(result, "unrecorded", i), "why"));
+}
+
+/* Numbers of a run that are left out, or begin late: there was a daemon, and it had written. */
+Test(loss, records_that_are_gone_are_not_taken_for_a_daemon_that_was_not_there)
+{
+	account = pst_loss_account_create(0, 500 * S);
+	interval("r", 7, 7, 20, 30, "");
+	interval("r", 10, 10, 60, 70, "");
+	take("{\"kind\":\"stop\",\"run\":\"r\",\"part\":0}");
+	interval("q", 3, 3, 90, 100, "");
+	take("{\"kind\":\"stop\",\"run\":\"q\",\"part\":0}");
+	json_t *result = pst_loss_account_result(account, 100 * S);
+	cr_assert_eq(json_array_size(json_object_get(result, "unrecorded")), 2);
+	cr_assert_eq(at(result, "from_ns"), 20 * S, "since the first record");
+	cr_assert_str_eq(why(result, 0), "missing");
+	cr_assert_str_eq(why(result, 1), "missing");
+	json_decref(result);
+	pst_loss_account_destroy(account);
+}
+
+Test(loss, a_run_that_has_just_begun_or_ended_at_once)
+{
+	account = pst_loss_account_create(0, PST_LOSS_TO_LAST);
+	take("{\"kind\":\"start\",\"run\":\"q\",\"at_ns\":50000000000}");
+	take("{\"kind\":\"start\",\"run\":\"r\",\"at_ns\":100000000000}");
+	json_t *result = pst_loss_account_result(account, 101 * S);
+	cr_assert_eq(json_array_size(json_object_get(result, "unrecorded")), 1);
+	cr_assert_eq(at(row(result, "unrecorded", 0), "from_ns"), 50 * S);
+	cr_assert_eq(at(row(result, "unrecorded", 0), "to_ns"), 100 * S);
+	cr_assert_str_eq(why(result, 0), "killed");
+	json_decref(result);
+	pst_loss_account_destroy(account);
+}
+
+/* Nothing is known of a time before the first record. */
+Test(loss, up_to_a_time_without_records)
+{
+	account = pst_loss_account_create(0, 10 * S);
+	interval("r", 1, 1, 20, 30, SHED(3));
+	json_t *result = pst_loss_account_result(account, 30 * S);
+	cr_assert_eq(total(result, "shed"), 0);
+	cr_assert_eq(json_array_size(json_object_get(result, "unrecorded")), 1);
+	cr_assert_eq(at(row(result, "unrecorded", 0), "to_ns"), 10 * S);
+	json_decref(result);
+	pst_loss_account_destroy(account);
+}
+
+/* The clock was ahead until 300, and is set back to 100. */
+Test(loss, a_clock_that_was_set_back)
+{
+	for (unsigned from_s = 0; from_s <= 250; from_s += 50) {
+		account = pst_loss_account_create(from_s * S, PST_LOSS_TO_LAST);
+		interval("r", 1, 1, 40, 60, "");
+		interval("r", 2, 2, 60, 300, "");
+		interval("r", 3, 3, 300, 100, SHED(5));
+		interval("r", 4, 4, 100, 120, "");
+		json_t *result = pst_loss_account_result(account, 121 * S);
+		cr_assert_eq(total(result, "shed"), 5, "from %u", from_s);
+		cr_assert_eq(json_array_size(json_object_get(result, "unrecorded")), 0);
+		cr_assert_eq(at(result, "to_ns"), 300 * S);
+		json_decref(result);
+		pst_loss_account_destroy(account);
+	}
+	account = pst_loss_account_create(70 * S, 200 * S);
+	interval("r", 3, 3, 300, 80, "");
+	interval("r", 4, 4, 80, 120, "");
+	json_t *result = pst_loss_account_result(account, 121 * S);
+	cr_assert_eq(json_array_size(json_object_get(result, "unrecorded")), 1);
+	cr_assert_eq(at(row(result, "unrecorded", 0), "to_ns"), 80 * S);
+	json_decref(result);
+	pst_loss_account_destroy(account);
+}
+
+/* A drive fails: what was on its way to it is said once more in the next partition; and a directory
+ * may be named twice. */
+Test(loss, what_is_there_twice_counts_once)
+{
+	account = pst_loss_account_create(0, PST_LOSS_TO_LAST);
+	for (unsigned k = 0; k < 2; k++) {
+		interval("q", 1, 1, 5, 10, SHED(100));
+		interval("r", 1, 1, 10, 20, SHED(3));
+		interval("r", 2, 2, 20, 30, SHED(4));
+	}
+	interval("r", 2, 2, 20, 30, SHED(4));
+	interval("r", 3, 3, 30, 40, SHED(5));
+	json_t *result = pst_loss_account_result(account, 40 * S);
+	cr_assert_eq(total(result, "shed"), 112);
+	cr_assert_eq(json_array_size(json_object_get(result, "unrecorded")), 0);
+	json_decref(result);
+	pst_loss_account_destroy(account);
+}
+
+#define JUMP(n)                                                                                    \
+	"{\"kind\":\"gap\",\"run\":\"r\",\"gap\":" #n ",\"state\":\"open\","                       \
+	"\"listener\":\"f\",\"session\":\"A\\u0000B\",\"session_hex\":\"410042\",\"from\":2,"      \
+	"\"to\":\"18446744073709551607\",\"missing\":\"18446744073709551606\","                    \
+	"\"first_seen_ns\":5000000000,\"at_ns\":6000000000}"
+
+/* A sender may use all 64 bits of a number, and all bytes in a name. */
+Test(loss, numbers_and_names_at_their_ends)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	account = pst_loss_account_create(0, 130 * S);
+	interval("r", 1, 1, 1, 130, "");
+	take(JUMP(1));
+	take(JUMP(2));
+	json_t *result = pst_loss_account_result(account, 130 * S);
+	cr_assert_str_eq(json_string_value(json_object_get(row(result, "lost", 0), "to")),
+		"18446744073709551607");
+	cr_assert_eq(json_string_length(json_object_get(row(result, "lost", 0), "session")), 3);
+	cr_assert_str_eq(
+		json_string_value(json_object_get(json_object_get(result, "totals"), "gap")),
+		"18446744073709551615", "more than fits");
+	pst_loss_print(out, result);
+	fclose(out);
+	cr_assert_not_null(strstr(text, "\"A\\u0000B\", 2 to 18446744073709551607"), "%s", text);
+	cr_assert_null(strstr(text, " -"), "a negative number: %s", text);
+	json_decref(result);
+	pst_loss_account_destroy(account);
+	free(text);
 }
 
 /* A sender's name cannot steer the terminal. */

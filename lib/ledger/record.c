@@ -1,6 +1,7 @@
 #include "ledger/record.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,10 +46,16 @@ begin(const struct pst_record_sink *sink, const char *kind)
 	return json_pack("{s:s,s:s}", "kind", kind, "run", sink->run_id);
 }
 
+/* What a sender chose may need all 64 bits, of which JSON's readers take 63: beyond it is text, as
+ * in telemetry. */
 static void
 set_u64(json_t *object, const char *name, uint64_t value)
 {
-	json_object_set_new(object, name, json_integer((json_int_t)value));
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	json_object_set_new(object, name,
+		value > INT64_MAX ? json_string(text) : json_integer((json_int_t)value));
 }
 
 static void

@@ -113,3 +113,19 @@ Test(record, a_session_of_any_bytes_is_told)
 	cr_assert_str_eq(
 		json_string_value(json_object_get(record, "session_hex")), "ff001b5b324a225c0a00");
 }
+
+/* JSON's readers take 63 bits; a sender may use 64. */
+Test(record, sequence_numbers_beyond_63_bits_are_text)
+{
+	static const uint8_t id[PST_MOLD_SESSION_LEN] = "A         ";
+	struct pst_gap gap = {.id = 1, .from = INT64_MAX, .to = UINT64_MAX - 1, .cnt = 1};
+
+	gap.missing = gap.to - gap.from + 1;
+	cr_assert_eq(pst_record_gap(&sink, &profile, 0, id, &gap), 0);
+	const json_t *record = json_array_get(records, 0);
+	cr_assert_eq(at(record, "from"), INT64_MAX);
+	cr_assert_str_eq(json_string_value(json_object_get(record, "to")), "18446744073709551614");
+	cr_assert_str_eq(
+		json_string_value(json_object_get(record, "missing")), "9223372036854775808");
+	json_decref(records);
+}
