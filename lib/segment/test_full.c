@@ -43,9 +43,12 @@ remove_mounted(void)
 	}
 }
 
-/* Each batch that was acknowledged is there, at its offset. */
+/* Each batch that was acknowledged is there, at its offset. The loop device says of a write that
+ * the file below took only in part that it is complete, and syncs it (seen on 6.18): with swallows,
+ * the batch right before one that failed may be found damaged, which no program can know
+ * beforehand. */
 static void
-expect_durable(struct fix *f)
+expect_durable(struct fix *f, bool swallows)
 {
 	struct pst_reader *reader;
 	struct pst_batch_record record;
@@ -55,8 +58,11 @@ expect_durable(struct fix *f)
 		if (f->result->status[i] != PST_APPEND_DURABLE)
 			continue;
 		pst_reader_seek(reader, f->result->base_offset[i]);
-		cr_assert_eq(pst_reader_next(reader, &record, &diag), PST_READ_RECORD, "%u: %s", i,
-			diag.text);
+		enum pst_read_result r = pst_reader_next(reader, &record, &diag);
+		if (r == PST_READ_DAMAGE && swallows && i + 1 < f->taken_cnt &&
+			f->result->status[i + 1] != PST_APPEND_DURABLE)
+			continue;
+		cr_assert_eq(r, PST_READ_RECORD, "%u: %s", i, diag.text);
 		cr_assert_eq(record.offset, f->result->base_offset[i]);
 		cr_assert_eq(record.value[0], 'a' + (int)i % 26, "batch %u", i);
 	}
@@ -105,7 +111,7 @@ run_full(const char *mount_path)
 		cr_assert_eq(f->result->base_offset[i], next, "an offset was left out");
 		next += 2;
 	}
-	expect_durable(f);
+	expect_durable(f, false);
 	cr_assert_eq(fix_close(f), 0);
 	fix_expect_no_findings(f, "after the disk was full");
 	fix_open(f, &config);
@@ -184,7 +190,7 @@ Test(full, thin_device, .fini = remove_mounted)
 	struct pst_log_stats stats;
 	pst_log_stats(f->app, f->log_idx, &stats);
 	cr_assert_eq(stats.failed, final_cnt > 0);
-	expect_durable(f);
+	expect_durable(f, true);
 	int rc = fix_close(f);
 	cr_assert(final_cnt == 0 || rc < 0, "closed in order after a final failure");
 	snprintf(f->path, sizeof(f->path), "%s", "/nonexistent");
