@@ -23,6 +23,7 @@ struct pst_loss_account {
 	json_t *runs;      /* run -> how it is known */
 	json_t *seen;      /* run -> how far its intervals were taken, in the run's own order */
 	json_t *recovered; /* run and partition -> true: its recovery was taken */
+	json_t *drives;    /* record -> the same */
 	struct span *spans;
 	size_t span_cnt, span_cap;
 	/* Of the run that is being read. */
@@ -47,6 +48,7 @@ pst_loss_account_create(uint64_t from_ns, uint64_t to_ns)
 	a->runs = json_object();
 	a->seen = json_object();
 	a->recovered = json_object();
+	a->drives = json_object();
 	return a;
 }
 
@@ -61,6 +63,7 @@ pst_loss_account_destroy(struct pst_loss_account *a)
 	json_decref(a->runs);
 	json_decref(a->seen);
 	json_decref(a->recovered);
+	json_decref(a->drives);
 	free(a->spans);
 	free(a);
 }
@@ -293,6 +296,24 @@ take_recovery(struct pst_loss_account *a, const json_t *record)
 	json_decref(place);
 }
 
+/* What became of a drive. Written again it has the same text. */
+static void
+take_drive(struct pst_loss_account *a, const json_t *record)
+{
+	uint64_t at_ns = number(record, "at_ns");
+	char *key;
+
+	if (at_ns < a->from_ns || at_ns >= a->to_ns)
+		return;
+	key = json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS);
+	if (!key)
+		return;
+	json_t *kept = json_copy((json_t *)record);
+	json_object_del(kept, "kind");
+	json_object_set_new(a->drives, key, kept);
+	free(key);
+}
+
 /* Records of another run follow: this one may go on in another partition. */
 static void
 change_run(struct pst_loss_account *a, const char *run)
@@ -334,6 +355,8 @@ pst_loss_account_take(struct pst_loss_account *a, const json_t *record)
 		take_gap(a, record);
 	} else if (strcmp(kind, "recovery") == 0) {
 		take_recovery(a, record);
+	} else if (strcmp(kind, "drive") == 0) {
+		take_drive(a, record);
 	} else if (strcmp(kind, "stop") == 0) {
 		json_object_set_new(known, "stopped", json_true());
 	}
@@ -447,6 +470,20 @@ sorted_rows(const struct pst_loss_account *a)
 	return list;
 }
 
+/* In the order in which they were told: a failure, then what went on where. */
+static json_t *
+list_drives(const struct pst_loss_account *a)
+{
+	json_t *list = json_array(), *row;
+	const char *key;
+
+	json_object_foreach(a->drives, key, row)
+	{
+		json_array_append(list, row);
+	}
+	return list;
+}
+
 json_t *
 pst_loss_account_result(struct pst_loss_account *a, uint64_t now_ns)
 {
@@ -469,8 +506,8 @@ pst_loss_account_result(struct pst_loss_account *a, uint64_t now_ns)
 		grow(totals, text(row, "what"), number(row, "count"));
 	}
 	json_t *holes = holes_of(a, now_ns);
-	return json_pack("{s:I,s:I,s:I,s:o,s:o,s:o,s:O,s:O}", "from_ns", (json_int_t)a->from_ns,
+	return json_pack("{s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:O,s:O}", "from_ns", (json_int_t)a->from_ns,
 		"to_ns", (json_int_t)a->to_ns, "record_cnt", (json_int_t)a->record_cnt, "totals",
-		totals, "lost", rows, "unrecorded", holes, "intended", a->intended, "runs",
-		a->runs);
+		totals, "lost", rows, "unrecorded", holes, "drives", list_drives(a), "intended",
+		a->intended, "runs", a->runs);
 }

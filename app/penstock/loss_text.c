@@ -104,6 +104,45 @@ why_unrecorded(const char *why)
 }
 
 static void
+print_drive(FILE *out, const json_t *row)
+{
+	const char *event = text(row, "event");
+	char at[PST_LOSS_TIME];
+
+	fprintf(out, "  %s  ", pst_loss_time_text(at, (uint64_t)number(row, "at_ns")));
+	if (strcmp(event, "moved") == 0)
+		fprintf(out, "%s-%lld goes on as %s-%lld in %s", text(row, "stream"),
+			number(row, "partition"), text(row, "stream"), number(row, "to_partition"),
+			text(row, "to_path"));
+	else if (strcmp(event, "halted") == 0)
+		fprintf(out, "%s-%lld halts: the daemon ends", text(row, "stream"),
+			number(row, "partition"));
+	else
+		fprintf(out, "%s %s%s%s", text(row, "path"),
+			strcmp(event, "missing") == 0 ? "is missing" : event,
+			json_object_get(row, "error") ? ": " : "", text(row, "error"));
+	fputc('\n', out);
+}
+
+static void
+print_drives(FILE *out, const json_t *result)
+{
+	const json_t *rows = json_object_get(result, "drives");
+	json_t *row;
+	size_t i;
+
+	if (json_array_size(rows) > 0)
+		fputs("drives: what was stored there before is not counted as lost\n", out);
+	json_array_foreach(rows, i, row)
+	{
+		if (i < ROWS_MAX)
+			print_drive(out, row);
+	}
+	if (json_array_size(rows) > ROWS_MAX)
+		fprintf(out, "  and %zu more: --json has all\n", json_array_size(rows) - ROWS_MAX);
+}
+
+static void
 print_unrecorded(FILE *out, const json_t *result)
 {
 	const json_t *holes = json_object_get(result, "unrecorded");
@@ -148,6 +187,7 @@ pst_loss_print(FILE *out, const json_t *result)
 	print_kind(out, result, "missed", "missed: frames lost before they reached us");
 	print_kind(out, result, "gap", "missing: messages of sequenced sources");
 	print_kind(out, result, "recovery", "recovery: bytes that a start found damaged or torn");
+	print_drives(out, result);
 	print_unrecorded(out, result);
 	if (json_array_size(json_object_get(result, "lost")) == 0)
 		fputs(json_array_size(json_object_get(result, "unrecorded")) == 0

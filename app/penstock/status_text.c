@@ -235,7 +235,10 @@ print_streams(FILE *out, const json_t *streams)
 static void
 cell_drive_state(struct table *table, const json_t *drive)
 {
-	table_member(table, drive, json_object_get(drive, "error") ? "error" : "state");
+	if (json_integer_value(json_object_get(drive, "full")))
+		table_text(table, "full");
+	else
+		table_member(table, drive, json_object_get(drive, "error") ? "error" : "state");
 }
 
 static void

@@ -364,6 +364,38 @@ Test(loss, numbers_and_names_at_their_ends)
 	free(text);
 }
 
+/* A drive's fate is told once, with what went on where; it is no loss in itself. */
+Test(loss, drives_that_failed_are_named)
+{
+	static const char failed[] =
+		"{\"kind\":\"drive\",\"run\":\"r\",\"at_ns\":2000000000,\"event\":\"failed\","
+		"\"drive\":1,\"path\":\"/data/b\",\"error\":\"Input/output error\"}";
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	account = pst_loss_account_create(0, 130 * S);
+	interval("r", 1, 1, 1, 130, "");
+	take(failed);
+	take("{\"kind\":\"drive\",\"run\":\"r\",\"at_ns\":2000000001,\"event\":\"moved\",\"drive\":"
+	     "1,"
+	     "\"path\":\"/data/b\",\"stream\":\"s\",\"queue\":\"w/0\",\"partition\":2,"
+	     "\"to_partition\":7,\"to_drive\":0,\"to_path\":\"/data/a\"}");
+	take(failed);
+	take("{\"kind\":\"drive\",\"run\":\"r\",\"at_ns\":131000000000,\"event\":\"missing\","
+	     "\"drive\":0,\"path\":\"/data/a\"}"); /* later than asked */
+	json_t *result = pst_loss_account_result(account, 130 * S);
+	cr_assert_eq(json_array_size(json_object_get(result, "drives")), 2);
+	cr_assert_eq(json_array_size(json_object_get(result, "lost")), 0);
+	pst_loss_print(out, result);
+	fclose(out);
+	cr_assert_not_null(strstr(text, "/data/b failed: Input/output error\n"), "%s", text);
+	cr_assert_not_null(strstr(text, "s-2 goes on as s-7 in /data/a\n"), "%s", text);
+	json_decref(result);
+	pst_loss_account_destroy(account);
+	free(text);
+}
+
 /* A sender's name cannot steer the terminal. */
 Test(loss, the_text_is_plain)
 {

@@ -87,7 +87,8 @@ static const char small[] =
 	"\"partition\":3,\"drive\":1,\"durable_offset\":77,\"next_offset\":80,\"failed\":1}]}],"
 	"\"drives\":[{\"index\":0,\"path\":\"/a\",\"state\":\"ok\",\"partition_cnt\":2,"
 	"\"log_bytes\":7,\"free_bytes\":8,\"space_bytes\":9},{\"index\":1,\"path\":\"/b\","
-	"\"state\":\"failed\",\"error\":\"Input/output error\"}],"
+	"\"state\":\"failed\",\"error\":\"Input/output error\"},{\"index\":2,\"path\":\"/c\","
+	"\"state\":\"ok\",\"full\":1}],"
 	"\"rules\":{\"generation\":2,\"failed_cnt\":1,\"scan_errors\":0,\"last_failure\":"
 	"{\"file\":\"r.yaml\",\"line\":3,\"text\":\"bad \\u001b[1m\"},\"items\":["
 	"{\"id\":1,\"name\":\"one\",\"action\":\"keep\",\"matched\":1,\"decided\":1},"
@@ -149,6 +150,7 @@ Test(screen, shows_books_reasons_and_residuals)
 	cr_assert(has_line(text, "rejected: udp_checksum 2"));
 	cr_expect(has_line(text, "0 /a ok 2 7 8 9"));
 	cr_expect(has_line(text, "1 /b Input/output error - - - -"));
+	cr_expect(has_line(text, "2 /c full - - - -"));
 	cr_assert_null(strstr(text, "ignored: "), "nothing was ignored");
 	cr_assert(has_line(text, "9 4 1 1 1 0 2 0 0"));
 	cr_assert(has_line(text, "shed: no_buffer 2"));

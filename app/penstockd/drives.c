@@ -39,6 +39,7 @@ find_halt(const struct pst_profile *profile, const struct pst_storage *storage,
 				profile->streams[s].on_failure == PST_ON_FAILURE_CONTINUE)
 				continue;
 			pst_drives_info(storage->drives, drive, &info);
+			pst_recorder_halted(p->recorder, s, q, &p->place[s][q]);
 			return pst_diag_set(diag, profile->data_dirs[drive], 0, NULL,
 				"replace the drive, or make it sound, and start again; "
 				"streams.on-failure: continue goes on with those that are left",
@@ -97,14 +98,16 @@ move(const struct pst_profile *profile, struct pst_storage *storage, struct pst_
 		    (unsigned)stream_idx + queue_idx, diag) != 0)
 		return -1;
 	pst_pipeline_set_place(p, stream_idx, queue_idx, &place);
+	pst_recorder_moved(p->recorder, stream_idx, queue_idx, &old, &place);
 	pst_warning("%s-%u goes on as %s-%u in %s", stream, old.partition, stream, place.partition,
 		profile->data_dirs[place.drive_idx]);
 	return 0;
 }
 
+/* All that is on a failed drive, or of it only the ledger. */
 static int
 move_all(const struct pst_profile *profile, struct pst_storage *storage, struct pst_pipeline *p,
-	struct pst_diag *diag)
+	bool only_ledger, struct pst_diag *diag)
 {
 	int64_t numbers[PST_QUEUES_MAX], ledger_number = -1;
 	bool any = false;
@@ -113,7 +116,8 @@ move_all(const struct pst_profile *profile, struct pst_storage *storage, struct 
 	for (uint16_t s = 0; s < profile->stream_cnt; s++) {
 		for (uint16_t q = 0; q < pst_profile_partition_cnt(profile, s); q++) {
 			bool is_ledger = s == profile->ledger_stream_idx;
-			if (pst_drives_usable(storage->drives, p->place[s][q].drive_idx))
+			if (pst_drives_usable(storage->drives, p->place[s][q].drive_idx) ||
+				(only_ledger && !is_ledger))
 				continue;
 			any = true;
 			if (move(profile, storage, p, s, q,
@@ -140,7 +144,15 @@ pst_storage_watch(const struct pst_profile *profile, struct pst_storage *storage
 		pst_error("%s: the drive failed: %s; nothing more is stored there",
 			profile->data_dirs[d], strerror(info.error));
 	}
-	if (find_halt(profile, storage, p, diag) != 0)
+	pst_recorder_drives(p->recorder);
+	if (find_halt(profile, storage, p, diag) != 0) {
+		/* What comes of it is to be kept, if there is a drive left for it. */
+		struct pst_diag unkept;
+		if (move_all(profile, storage, p, true, &unkept) != 0)
+			pst_log_diag(PST_LOG_WARNING, &unkept);
 		return -1;
-	return move_all(profile, storage, p, diag);
+	}
+	int rc = move_all(profile, storage, p, false, diag);
+	pst_recorder_drives(p->recorder); /* those that failed meanwhile */
+	return rc;
 }

@@ -196,6 +196,42 @@ pst_record_clock(const struct pst_record_sink *sink, uint64_t at_ns, int64_t ste
 	return emit(sink, record);
 }
 
+static void
+set_path(json_t *record, const char *name, const char *path)
+{
+	json_object_set_new(record, name, text_of(path, strnlen(path, 512)));
+}
+
+int
+pst_record_drive(const struct pst_record_sink *sink, const struct pst_profile *profile,
+	uint64_t at_ns, const struct pst_record_drive *drive)
+{
+	json_t *record = begin(sink, "drive");
+
+	if (!record)
+		return -ENOMEM;
+	set_u64(record, "at_ns", at_ns);
+	json_object_set_new(record, "event", json_string(drive->event));
+	set_u64(record, "drive", drive->drive_idx);
+	set_path(record, "path", profile->data_dirs[drive->drive_idx]);
+	if (drive->error) {
+		const char *text = strerrordesc_np(drive->error);
+		json_object_set_new(record, "error", json_string(text ? text : "unknown error"));
+	}
+	if (drive->stream) {
+		json_object_set_new(record, "stream", json_string(drive->stream));
+		if (drive->queue)
+			json_object_set_new(record, "queue", json_string(drive->queue));
+		set_u64(record, "partition", drive->partition);
+	}
+	if (strcmp(drive->event, "moved") == 0) {
+		set_u64(record, "to_partition", drive->to_partition);
+		set_u64(record, "to_drive", drive->to_idx);
+		set_path(record, "to_path", profile->data_dirs[drive->to_idx]);
+	}
+	return emit(sink, record);
+}
+
 int
 pst_record_rules(const struct pst_record_sink *sink, const struct pst_profile *profile,
 	uint64_t at_ns, uint32_t generation, const char *hash,

@@ -48,6 +48,20 @@ int pst_record_gap(const struct pst_record_sink *sink, const struct pst_profile 
 	uint16_t listener_idx, const uint8_t id[PST_MOLD_SESSION_LEN], const struct pst_gap *gap);
 int pst_record_clock(const struct pst_record_sink *sink, uint64_t at_ns, int64_t step_ns);
 
+/* What became of a drive, and of what was written there. */
+struct pst_record_drive {
+	const char *event;  /* "failed", "missing" (at the start), "moved", "halted" */
+	uint16_t drive_idx; /* in the profile */
+	int error;          /* errno; 0: none */
+	/* moved: stream's partition goes on as to_partition on drive to_idx. halted: stream ends
+	 * the daemon. Otherwise NULL. */
+	const char *stream, *queue; /* queue NULL: the ledger's own */
+	uint32_t partition, to_partition;
+	uint16_t to_idx;
+};
+int pst_record_drive(const struct pst_record_sink *sink, const struct pst_profile *profile,
+	uint64_t at_ns, const struct pst_record_drive *drive);
+
 struct pst_record_rules_place {
 	uint16_t stream_idx, queue_idx;
 	uint32_t partition;

@@ -43,6 +43,14 @@ drive_ok(struct pst_exposition *x, const struct pst_observation *o, size_t offse
 			o->profile->data_dirs[d], NULL);
 }
 
+static void
+drive_full(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+{
+	for (uint16_t d = 0; d < o->profile->data_dir_cnt; d++)
+		pst_exposition_u64(
+			x, o->drives[d].fullness.full, "dir", o->profile->data_dirs[d], NULL);
+}
+
 /* ---- what recovery found at the start, all partitions together ---- */
 
 static void
@@ -71,9 +79,9 @@ recovery_findings(struct pst_exposition *x, const struct pst_observation *o, siz
 	pst_exposition_u64(x, sum, NULL);
 }
 
-#define SPACE(name, field, help)                                                                   \
+#define SPACE(name, type, field, help)                                                             \
 	{                                                                                          \
-		name, PST_METRIC_GAUGE, by_directory, offsetof(struct pst_drive_row, field), help  \
+		name, PST_METRIC_##type, by_directory, offsetof(struct pst_drive_row, field), help \
 	}
 #define RECOVERY(name, field, help)                                                                \
 	{                                                                                          \
@@ -106,8 +114,15 @@ static const struct pst_family families[] = {
 		"Bytes of the segments removed by retention."),
 	{"penstock_data_ok", PST_METRIC_GAUGE, drive_ok, 0,
 		"1: the data directory's drive is sound; 0: it failed, or is missing."},
-	SPACE("penstock_data_size_bytes", space_bytes, "Size of the data directory's filesystem."),
-	SPACE("penstock_data_free_bytes", free_bytes, "Free of it for the daemon."),
+	{"penstock_data_full", PST_METRIC_GAUGE, drive_full, 0,
+		"1: the data directory's disk is full, no new batch is taken; 0: not."},
+	SPACE("penstock_data_full_total", COUNTER, fullness.full_cnt,
+		"Times that the data directory's disk became full."),
+	SPACE("penstock_data_retired_early_bytes_total", COUNTER, fullness.retired_bytes,
+		"Bytes of the oldest segments removed early because the disk was full."),
+	SPACE("penstock_data_size_bytes", GAUGE, space_bytes,
+		"Size of the data directory's filesystem."),
+	SPACE("penstock_data_free_bytes", GAUGE, free_bytes, "Free of it for the daemon."),
 	{"penstock_recovery_seconds", PST_METRIC_GAUGE, recovery_time, 0,
 		"How long recovery took at the start."},
 	RECOVERY("penstock_recovery_checked_bytes", checked_bytes,

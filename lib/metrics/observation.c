@@ -97,6 +97,30 @@ drives_work(const struct pst_observation *o, struct pst_health *out)
 	return true;
 }
 
+/* No data directory is so full that new events are shed, nor are all gone. With the other policy
+ * the oldest go instead, again and again. */
+static bool
+drives_take(const struct pst_observation *o, struct pst_health *out)
+{
+	uint16_t sound_cnt = 0;
+
+	for (uint16_t d = 0; d < o->profile->data_dir_cnt; d++) {
+		const struct pst_drive_row *drive = &o->drives[d];
+		if (drive->info.state != PST_DRIVE_OK)
+			continue;
+		sound_cnt++;
+		if (!drive->fullness.full || o->profile->data_when_full != PST_WHEN_FULL_SHED)
+			continue;
+		out->good = false;
+		snprintf(out->text, sizeof(out->text),
+			"a data directory is full, new events are shed: %.100s",
+			o->profile->data_dirs[d]);
+		return false;
+	}
+	return sound_cnt > 0 ||
+	       judge(out, false, "nothing can be stored: no data directory is left");
+}
+
 /* Every partition takes events. */
 static bool
 logs_work(const struct pst_observation *o, struct pst_health *out)
@@ -129,6 +153,6 @@ pst_health_ready(const struct pst_observation *o, int rc, struct pst_health *out
 		name_stuck(o, out);
 	else if (atomic_load_explicit(&o->pipeline->phase, memory_order_relaxed) != PST_PHASE_RUN)
 		judge(out, false, "draining");
-	else if (logs_work(o, out))
+	else if (drives_take(o, out) && logs_work(o, out))
 		judge(out, true, "ready");
 }

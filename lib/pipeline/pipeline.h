@@ -182,6 +182,7 @@ struct pst_drive_row {
 	uint32_t partition_cnt;           /* written to there now */
 	uint64_t log_bytes;               /* of partitions that are written, or under retention */
 	uint64_t space_bytes, free_bytes; /* of its filesystem; 0: unknown */
+	struct pst_fullness fullness;
 };
 void pst_pipeline_drive(
 	struct pst_pipeline *pipeline, uint16_t drive_idx, struct pst_drive_row *out);

@@ -118,4 +118,5 @@ pst_pipeline_drive(struct pst_pipeline *p, uint16_t drive_idx, struct pst_drive_
 		return;
 	out->log_bytes = pst_datadir_log_bytes(dir);
 	pst_datadir_space(dir, &out->space_bytes, &out->free_bytes);
+	pst_datadir_fullness(dir, &out->fullness);
 }

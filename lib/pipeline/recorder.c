@@ -45,6 +45,7 @@ struct pst_recorder {
 	struct pst_gaps *gaps[PST_RX_LCORES_MAX];
 	struct pst_session_range *ranges; /* memory of a resync */
 	struct recording_rules rules;
+	uint32_t drives_told; /* bit d: that drive d failed, or is missing */
 
 	struct outbox outbox;
 
@@ -127,6 +128,7 @@ write_start(struct pst_recorder *rec)
 	rc = pst_record_start(&sink, p->profile, &start);
 	for (uint32_t i = 0; i < p->log_cnt && rc == 0; i++)
 		rc = write_recovery(rec, &p->logs[i]);
+	pst_recorder_drives(rec);
 	return rc;
 }
 
@@ -188,6 +190,66 @@ pst_recorder_clock(struct pst_recorder *rec, int64_t step_ns)
 {
 	struct pst_record_sink sink = sink_of(rec);
 	pst_record_clock(&sink, pst_clock_ns(pst_clock_tsc()), step_ns);
+}
+
+/* ---- drives ---- */
+
+static void
+write_drive(struct pst_recorder *rec, const struct pst_record_drive *drive)
+{
+	struct pst_record_sink sink = sink_of(rec);
+	pst_record_drive(&sink, rec->profile, pst_clock_ns(pst_clock_tsc()), drive);
+}
+
+void
+pst_recorder_drives(struct pst_recorder *rec)
+{
+	struct pst_drive_info info;
+
+	for (uint16_t d = 0; d < rec->profile->data_dir_cnt; d++) {
+		if (rec->drives_told & 1u << d)
+			continue;
+		pst_drives_info(rec->pipeline->drives, d, &info);
+		if (info.state == PST_DRIVE_OK)
+			continue;
+		rec->drives_told |= 1u << d;
+		write_drive(
+			rec, &(struct pst_record_drive){.event = pst_drive_state_name(info.state),
+				     .drive_idx = d,
+				     .error = info.error});
+	}
+}
+
+static void
+write_place(struct pst_recorder *rec, const char *event, uint16_t stream_idx, uint16_t queue_idx,
+	const struct pst_log_place *from, const struct pst_log_place *to)
+{
+	bool is_ledger = stream_idx == rec->profile->ledger_stream_idx;
+	char queue[64];
+
+	write_drive(rec,
+		&(struct pst_record_drive){.event = event,
+			.drive_idx = from->drive_idx,
+			.stream = rec->profile->streams[stream_idx].name,
+			.queue = is_ledger ? NULL
+					   : pst_record_queue_name(queue, rec->profile, queue_idx),
+			.partition = from->partition,
+			.to_partition = to->partition,
+			.to_idx = to->drive_idx});
+}
+
+void
+pst_recorder_moved(struct pst_recorder *rec, uint16_t stream_idx, uint16_t queue_idx,
+	const struct pst_log_place *from, const struct pst_log_place *to)
+{
+	write_place(rec, "moved", stream_idx, queue_idx, from, to);
+}
+
+void
+pst_recorder_halted(struct pst_recorder *rec, uint16_t stream_idx, uint16_t queue_idx,
+	const struct pst_log_place *at)
+{
+	write_place(rec, "halted", stream_idx, queue_idx, at, at);
 }
 
 /* ---- sessions ---- */

@@ -48,6 +48,15 @@ void pst_recorder_turn(struct pst_recorder *recorder);
 /* The clock was set: said with the next record. */
 void pst_recorder_clock(struct pst_recorder *recorder, int64_t step_ns);
 
+/* Drives: those that failed or are missing, each once; a partition that goes on elsewhere, after
+ * pst_pipeline_set_place; the stream that halts because of its drive. Said with the next records.
+ */
+void pst_recorder_drives(struct pst_recorder *recorder);
+void pst_recorder_moved(struct pst_recorder *recorder, uint16_t stream_idx, uint16_t queue_idx,
+	const struct pst_log_place *from, const struct pst_log_place *to);
+void pst_recorder_halted(struct pst_recorder *recorder, uint16_t stream_idx, uint16_t queue_idx,
+	const struct pst_log_place *at);
+
 /* Traffic has ended, the lcores still turn: takes the last interval, declares open gaps lost,
  * writes the stop record with the books of the run, and waits until all is durable. False: not
  * within limit_ns. */

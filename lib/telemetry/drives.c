@@ -20,6 +20,10 @@ fill_drive(struct pst_dict row, void *arg, uint32_t idx)
 	pst_dict_u64(row, "log_bytes", drive.log_bytes);
 	pst_dict_u64(row, "space_bytes", drive.space_bytes);
 	pst_dict_u64(row, "free_bytes", drive.free_bytes);
+	pst_dict_u64(row, "full", drive.fullness.full);
+	pst_dict_u64(row, "full_cnt", drive.fullness.full_cnt);
+	pst_dict_u64(row, "full_retired_segment_cnt", drive.fullness.retired_segment_cnt);
+	pst_dict_u64(row, "full_retired_bytes", drive.fullness.retired_bytes);
 	return PST_ROW_ADD;
 }
 

@@ -389,15 +389,18 @@ pst_pipeline_log(struct pst_pipeline *p, uint16_t stream_idx, uint16_t queue_idx
 void
 pst_pipeline_drive(struct pst_pipeline *p, uint16_t drive_idx, struct pst_drive_row *out)
 {
+	bool down = drive_idx % 2 || fake.drives_down;
+
 	*out = (struct pst_drive_row){
 		.path = p->profile->data_dirs[drive_idx],
-		.info = {.state = drive_idx % 2 ? PST_DRIVE_FAILED : PST_DRIVE_OK,
-			.error = drive_idx % 2 ? EIO : 0,
+		.info = {.state = down ? PST_DRIVE_FAILED : PST_DRIVE_OK,
+			.error = down ? EIO : 0,
 			.id = "00000000000000a1"},
 		.partition_cnt = drive_idx,
 		.log_bytes = count(drive_idx),
 		.space_bytes = count(1000),
 		.free_bytes = count(500),
+		.fullness = {.full = fake.drive_full, .full_cnt = count(3)},
 	};
 }
 

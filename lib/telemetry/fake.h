@@ -19,10 +19,11 @@ struct fake {
 	uint32_t source_steps; /* so many calls of pst_pipeline_sources see a new collection */
 	uint32_t xstat_cnt;    /* of each port */
 	int snapshot_rc;
-	uint32_t snapshot_cnt; /* taken; each adds one to every counter of the books */
-	bool snapshot_slow;    /* takes a while */
-	bool sparse;           /* books: only cells of even queue and listener have counts */
-	bool widest;           /* every number and text as long as it can be */
+	uint32_t snapshot_cnt;        /* taken; each adds one to every counter of the books */
+	bool snapshot_slow;           /* takes a while */
+	bool sparse;                  /* books: only cells of even queue and listener have counts */
+	bool widest;                  /* every number and text as long as it can be */
+	bool drive_full, drives_down; /* all of them; else every other one is down */
 	bool reload_fails;
 	_Atomic uint32_t reload_cnt;
 	_Atomic uint32_t reloads_now, reloads_now_max; /* at the same time */

@@ -227,6 +227,8 @@ Test(lists, drives_say_which_failed)
 	cr_expect_str_eq(text_at(bad, "error"), "Input/output error");
 	cr_expect_str_eq(text_at(json_array_get(items, 0), "state"), "ok");
 	cr_expect_eq(json_at(bad, "free_bytes"), 500);
+	cr_expect_eq(json_at(bad, "full"), 0);
+	cr_expect_eq(json_at(bad, "full_cnt"), 3);
 	fake_eal_stop();
 }
 

@@ -13,23 +13,27 @@
 #include "segment/reader.h"
 #include "segment/test_fault.h"
 
-static const char profile[] =
-	"name: drives\n"
-	"data: {dirs: [DIR/a, DIR/b]}\n"
-	"cores: {main: 0, rx: [0, 1], writers: [0]}\n"
-	"memory: {size: 256M, no-huge: true}\n"
-	"ports:\n"
-	"  - {name: p0, vdev: \"net_null0,no-rx=1\"}\n"
-	"  - {name: p1, vdev: \"net_null1,no-rx=1\"}\n"
-	"listeners:\n"
-	"  - {name: feed, addresses: [10.0.0.2], port: 3, framing: mold64, stream: feed}\n"
-	"streams:\n"
-	"  - {name: feed, on-failure: continue}\n"
-	"quarantine: {rate: 1000}\n"
-	"batch: {bytes: 64K, records: 100, age: 1s, buffers: 16}\n"
-	"ledger: {interval: 100ms}\n";
+#define PROFILE(on_failure)                                                                        \
+	"name: drives\n"                                                                           \
+	"data: {dirs: [DIR/a, DIR/b]}\n"                                                           \
+	"cores: {main: 0, rx: [0, 1], writers: [0]}\n"                                             \
+	"memory: {size: 256M, no-huge: true}\n"                                                    \
+	"ports:\n"                                                                                 \
+	"  - {name: p0, vdev: \"net_null0,no-rx=1\"}\n"                                            \
+	"  - {name: p1, vdev: \"net_null1,no-rx=1\"}\n"                                            \
+	"listeners:\n"                                                                             \
+	"  - {name: feed, addresses: [10.0.0.2], port: 3, framing: mold64, stream: feed}\n"        \
+	"streams:\n"                                                                               \
+	"  - {name: feed, on-failure: " on_failure "}\n"                                           \
+	"quarantine: {rate: 1000}\n"                                                               \
+	"batch: {bytes: 64K, records: 100, age: 1s, buffers: 16}\n"                                \
+	"ledger: {interval: 100ms}\n"
+
+static const char go_on[] = PROFILE("continue"), halt[] = PROFILE("halt");
 
 enum { FEED = 3, DRIVES = 2 };
+
+TestSuite(ledger_drives, .timeout = 60);
 
 static struct bench b;
 static struct fault faults[DRIVES];
@@ -44,10 +48,11 @@ ledger(void)
 }
 
 static void
-begin(void)
+open_bench(const char *profile)
 {
 	for (unsigned d = 0; d < DRIVES; d++)
-		fault_init(&faults[d]);
+		if (!faults[d].disk.ops)
+			fault_init(&faults[d]);
 	bench_open_on(&b, profile, disks);
 	cr_assert_eq(pst_recorder_view_init(&view, &b.pipeline), 0);
 }
@@ -79,6 +84,14 @@ keep(bool watched)
 		cr_assert_eq(pst_recorder_view(b.pipeline.recorder, &view), 0);
 	} while (view.interval.last < until ||
 		 (watched ? view.record_cnt == records : view.failed_cnt == failed));
+}
+
+static void
+keep_turning(void)
+{
+	bench_record(&b);
+	bench_settle(&b);
+	cr_assert_eq(pst_recorder_view(b.pipeline.recorder, &view), 0);
 }
 
 /* Frames that are no packet of the feed's. */
@@ -171,6 +184,39 @@ total(const json_t *result, const char *what)
 	return json_integer_value(json_object_get(json_object_get(result, "totals"), what));
 }
 
+static const char *
+text_at(const json_t *row, const char *name)
+{
+	const char *text = json_string_value(json_object_get(row, name));
+	return text ? text : "";
+}
+
+/* The only drive record with the event, of that stream if it is not NULL. */
+static const json_t *
+drive_event(const json_t *result, const char *event, const char *stream)
+{
+	const json_t *found = NULL;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(json_object_get(result, "drives"), i, row)
+	{
+		if (strcmp(text_at(row, "event"), event) != 0 ||
+			(stream && strcmp(text_at(row, "stream"), stream) != 0))
+			continue;
+		cr_assert_null(found, "twice: %s", event);
+		found = row;
+	}
+	cr_assert_not_null(found, "no %s", event);
+	return found;
+}
+
+static json_int_t
+number_at(const json_t *row, const char *name)
+{
+	return json_integer_value(json_object_get(row, name));
+}
+
 /* Records whose sync failed are written again elsewhere, and reappear where they were: each counts
  * once. After a restart the ledger goes on where it was last, though its first drive is back. */
 Test(ledger_drives, the_ledger_goes_on_elsewhere_and_counts_once)
@@ -178,7 +224,7 @@ Test(ledger_drives, the_ledger_goes_on_elsewhere_and_counts_once)
 	struct pst_storage storage;
 	int status;
 
-	begin();
+	open_bench(go_on);
 	uint16_t bad = ledger()->drive_idx;
 	cr_assert_eq(ledger()->partition, 0);
 	reject(3);
@@ -205,6 +251,67 @@ Test(ledger_drives, the_ledger_goes_on_elsewhere_and_counts_once)
 	json_t *result = loss(&status);
 	cr_assert_eq(total(result, "rejected"), 123);
 	cr_assert_eq(status, 3);
+	const json_t *failed = drive_event(result, "failed", NULL);
+	cr_assert_str_eq(text_at(failed, "path"), b.profile->data_dirs[bad]);
+	cr_assert_str_eq(text_at(failed, "error"), strerror(EIO));
+	const json_t *move = drive_event(result, "moved", PST_LEDGER_STREAM);
+	cr_assert_eq(number_at(move, "partition"), 0);
+	cr_assert_eq(number_at(move, "to_partition"), moved);
+	cr_assert_str_eq(text_at(move, "to_path"), b.profile->data_dirs[1 - bad]);
+	cr_assert_str_eq(
+		text_at(drive_event(result, "moved", "feed"), "queue"), bad ? "p1/0" : "p0/0");
+	json_decref(result);
+	end();
+}
+
+/* A stream that halts ends the daemon; the ledger itself goes on, and says so. */
+Test(ledger_drives, what_halted_is_recorded)
+{
+	struct pst_diag diag = {0};
+	uint64_t records;
+	int status;
+
+	open_bench(halt);
+	uint16_t bad = ledger()->drive_idx;
+	keep_turning();
+	fail_syncs(bad);
+	reject(20);
+	keep(false);
+	cr_assert_eq(bench_watch(&b, &diag), -1);
+	cr_assert(strstr(diag.text, "stream feed halts on failure"), "%s", diag.text);
+	records = view.record_cnt;
+	while (view.record_cnt == records)
+		keep_turning();
+	bench_abandon(&b);
+	json_t *result = loss(&status);
+	cr_assert_eq(total(result, "rejected"), 20);
+	drive_event(result, "failed", NULL);
+	cr_assert_str_eq(
+		text_at(drive_event(result, "halted", "feed"), "path"), b.profile->data_dirs[bad]);
+	cr_assert_eq(json_array_size(json_object_get(result, "drives")), 3, "and the ledger moved");
+	json_decref(result);
+	end();
+}
+
+/* A drive that does not answer when the daemon starts. */
+Test(ledger_drives, a_start_without_a_drive_is_recorded)
+{
+	int status;
+
+	fault_init(&faults[1]);
+	faults[1].calls = FAULT_ANY;
+	faults[1].at = 1;
+	faults[1].for_ever = true;
+	faults[1].error = -EIO;
+	open_bench(go_on);
+	reject(5);
+	keep(true);
+	bench_abandon(&b);
+	json_t *result = loss(&status);
+	const json_t *failed = drive_event(result, "failed", NULL);
+	cr_assert_str_eq(text_at(failed, "path"), b.profile->data_dirs[1]);
+	cr_assert_eq(total(result, "rejected"), 5);
+	cr_assert_eq(status, 1, "a directory cannot be read");
 	json_decref(result);
 	end();
 }
