@@ -34,13 +34,14 @@ struct pst_log_config {
 
 /* One thing that recovery found or did, with the place where. */
 enum pst_recovery_kind {
-	PST_RECOVERY_MARKS_LOST,    /* of the data directory: all was checked */
-	PST_RECOVERY_CUT,           /* bytes from pos: a torn tail, never acknowledged */
-	PST_RECOVERY_TRIMMED,       /* bytes from pos: zeros of a trim that was not finished */
-	PST_RECOVERY_SET_ASIDE,     /* bytes from pos: damage, now in file */
-	PST_RECOVERY_LEFT,          /* likewise, but there was no room: still in the segment */
-	PST_RECOVERY_REPEATED,      /* the segment repeats offsets: now in file */
-	PST_RECOVERY_MISSING,       /* offsets first_offset to last_offset */
+	PST_RECOVERY_MARKS_LOST, /* of the data directory: all was checked */
+	PST_RECOVERY_CUT,        /* bytes from pos: a torn tail, never acknowledged */
+	PST_RECOVERY_TRIMMED,    /* bytes from pos: zeros of a trim that was not finished */
+	PST_RECOVERY_SET_ASIDE,  /* bytes from pos: damage, now in file */
+	PST_RECOVERY_LEFT,       /* likewise, but there was no room: still in the segment */
+	PST_RECOVERY_UNREADABLE, /* bytes from pos cannot be read; the segment is left as it is */
+	PST_RECOVERY_REPEATED,   /* the segment repeats offsets: now in file */
+	PST_RECOVERY_MISSING,    /* offsets first_offset to last_offset */
 	PST_RECOVERY_INDEX_REBUILT, /* file */
 	PST_RECOVERY_SEAL_MADE,     /* file: it was lost between the segment's end and its seal */
 	PST_RECOVERY_SEAL_TORN,     /* file: set aside and made again */

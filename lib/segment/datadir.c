@@ -184,7 +184,7 @@ open_marks(struct pst_datadir *dir, uint64_t old_run_id, struct pst_diag *diag)
 		goto fail;
 	uint64_t generation = 0;
 	rc = pst_durable_load(dir->disk, dir->fd, dir->marks, &dir->mark_cnt, &generation);
-	if (rc == -EBADMSG)
+	if (rc == -EBADMSG || (rc < 0 && pst_errno_unreadable(-rc)))
 		dir->marks_lost = true;
 	else if (rc < 0 && rc != -ENOENT)
 		goto fail;

@@ -12,11 +12,20 @@
 #ifndef PST_DISK_H
 #define PST_DISK_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
 #include "base/diag.h"
+
+/* Whether a read's errno (positive) says that these bytes cannot be had, and nothing of others:
+ * EIO, or what block devices and filesystems say for a bad sector or a bad block of their own. */
+static inline bool
+pst_errno_unreadable(int err)
+{
+	return err == EIO || err == ENODATA || err == EUCLEAN || err == EREMOTEIO || err == EILSEQ;
+}
 
 #define PST_DISK_CWD (-100) /* as directory: the name is a path */
 

@@ -204,7 +204,32 @@ judge_missing(
 
 /* ---- open ---- */
 
-/* Whether nothing can be written there, for a reason that is the drive's. */
+static int
+ignore_name(void *arg, const char *name)
+{
+	return 0;
+}
+
+struct asked_dir {
+	struct pst_disk *disk;
+	int dir;
+};
+
+static int
+list_below(void *arg, const char *name)
+{
+	const struct asked_dir *top = arg;
+	const struct pst_disk_ops *ops = top->disk->ops;
+	int dir = ops->open(top->disk, top->dir, name, PST_DISK_DIR);
+	if (dir < 0)
+		return pst_errno_of_drive(-dir) ? dir : 0;
+	int rc = ops->list(top->disk, dir, ignore_name, NULL);
+	ops->close(top->disk, dir);
+	return rc;
+}
+
+/* Whether nothing can be written there, or a directory cannot be read, for a reason that is the
+ * drive's. */
 static int
 ask_drive(const struct pst_drive *drive)
 {
@@ -216,6 +241,9 @@ ask_drive(const struct pst_drive *drive)
 	int rc = file < 0 ? file : ops->sync(drive->disk, file);
 	if (file >= 0)
 		ops->close(drive->disk, file);
+	struct asked_dir top = {drive->disk, dir};
+	if (rc == 0)
+		rc = ops->list(drive->disk, dir, list_below, &top);
 	ops->close(drive->disk, dir);
 	return rc < 0 ? -rc : 0;
 }

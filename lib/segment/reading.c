@@ -28,6 +28,7 @@ pst_reading_open(struct pst_reading *r, struct pst_disk *disk, int top, const ch
 	int rc = pst_scan_init(&r->scan, disk);
 	if (rc < 0)
 		return rc;
+	r->scan.over_unreadable = true;
 	rc = disk->ops->stat(disk, top, &r->top_stat);
 	if (rc == 0)
 		rc = r->dir = disk->ops->open(disk, top, name, PST_DISK_DIR);
@@ -107,7 +108,7 @@ scan_end(struct pst_reading *r)
 		pst_scan_start(&r->scan, file, 0, st.bytes);
 		pst_segment_scan_begin(&seg);
 		rc = pst_segment_scan_run(&seg, &r->scan);
-		if (rc == 0 && seg.result == PST_SCAN_IO)
+		if (rc == 0 && seg.result == PST_SCAN_IO && !pst_errno_unreadable(-seg.error))
 			rc = seg.error;
 		if (rc == 0) {
 			r->end = (struct pst_durable){seg.next_offset, base, seg.good_bytes};

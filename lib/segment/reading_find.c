@@ -123,7 +123,7 @@ pst_reading_find(struct pst_reading *r, int64_t base, int file, uint64_t limit, 
 		enum pst_scan_result result = pst_scan_next(scan, false);
 		if (result == PST_SCAN_END)
 			return PST_FIND_BEHIND;
-		if (result == PST_SCAN_IO)
+		if (result == PST_SCAN_IO && !pst_errno_unreadable(-scan->error))
 			return PST_FIND_IO;
 		if (result == PST_SCAN_BATCH && scan->info.base_offset == *expected) {
 			if (pst_batch_last_offset(&scan->info) >= offset) {
@@ -146,7 +146,7 @@ pst_reading_find(struct pst_reading *r, int64_t base, int file, uint64_t limit, 
 		}
 		scan->batch_pos = scan->pos = damage;
 		scan->verdict = verdict;
-		return PST_FIND_BAD;
+		return PST_FIND_BAD; /* or unreadable, as reading there will say */
 	}
 }
 

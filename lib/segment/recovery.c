@@ -58,13 +58,13 @@ continue_segment(struct pst_recover *r, const struct pst_found_segment *segment,
 	uint64_t rest = segment->bytes % PST_BLOCK_BYTES;
 	char name[PST_SEGMENT_NAME_BYTES];
 	/* Read through the page cache: a direct read would have to be aligned at the file's end. */
-	int file = pst_recover_open(r, segment->base_offset, 0);
+	int file = pst_recover_read(r, pst_recover_open(r, segment->base_offset, 0));
 	if (file < 0)
 		return file;
 	int64_t n = disk->ops->read(disk, file, log->durable_block, rest, segment->bytes - rest);
 	disk->ops->close(disk, file);
 	if (n != (int64_t)rest)
-		return n < 0 ? (int)n : -EIO;
+		return pst_recover_read(r, n < 0 ? (int)n : -EIO);
 	*cur = (struct pst_log_segment){
 		.base_offset = segment->base_offset,
 		.end = segment->bytes,
@@ -101,6 +101,16 @@ continue_segment(struct pst_recover *r, const struct pst_found_segment *segment,
 	};
 	pst_recover_seal_go_on(r);
 	return 0;
+}
+
+/* The last segment's end cannot be read: the log goes on behind it. */
+static int
+leave_end(struct pst_recover *r, int64_t next_offset)
+{
+	uint64_t bytes = r->segments[r->cnt - 1].bytes;
+	pst_recover_unreadable(r, r->cnt - 1, bytes - bytes % PST_BLOCK_BYTES);
+	r->chained = false;
+	return begin_segment(r, next_offset);
 }
 
 static int
@@ -157,29 +167,33 @@ continue_clean(struct pst_recover *r)
 {
 	const struct pst_found_segment *last = &r->segments[r->cnt - 1];
 	for (uint32_t i = 0; i + 1 < r->cnt; i++) {
-		int rc = pst_recover_closed_indexes(r, &r->segments[i]);
+		int rc = pst_recover_closed_indexes(r, i);
 		if (rc == 0)
 			rc = pst_recover_closed_seal(r, i);
 		if (rc < 0)
 			return rc;
 	}
 	int rc = pst_recover_seal_clean(r);
-	if (rc == -EBADMSG)
+	if (rc == -EBADMSG || r->unreadable)
 		return continue_checked(r);
 	if (rc < 0)
 		return rc;
 	/* Its age counts from its first batch. */
-	int file = pst_recover_open(r, last->base_offset, 0);
+	int file = pst_recover_read(r, pst_recover_open(r, last->base_offset, 0));
 	if (file < 0)
-		return file;
+		return r->unreadable ? continue_checked(r) : file;
 	pst_scan_start(&r->scan, file, 0, last->bytes);
 	int64_t first_ts_ms = pst_scan_next(&r->scan, false) == PST_SCAN_BATCH
 				      ? r->scan.info.base_timestamp_ms
 				      : 0;
 	r->disk->ops->close(r->disk, file);
-	r->report->clean = r->report->index_rebuilt_cnt == 0 && r->leftover_cnt == 0;
-	return continue_segment(r, last, r->mark->end.next_offset, &r->mark->index,
+	rc = continue_segment(r, last, r->mark->end.next_offset, &r->mark->index,
 		r->mark->index_cnt, r->mark->timeindex_cnt, first_ts_ms);
+	if (rc < 0 && r->unreadable)
+		rc = leave_end(r, r->mark->end.next_offset);
+	r->report->clean = r->report->item_cnt == 0 && r->report->index_rebuilt_cnt == 0 &&
+			   r->leftover_cnt == 0;
+	return rc;
 }
 
 /* Checks all segments from the mark on. *next: the offset that the log goes on with; *open: the
@@ -189,9 +203,9 @@ check_segments(struct pst_recover *r, int64_t *next, bool *open)
 {
 	uint32_t i = first_to_check(r);
 	int64_t expected = -1;
-	bool sealed = false, gone = false;
+	bool sealed = false, gone = false, unreadable = false;
 	for (uint32_t c = 0; c < i; c++) {
-		int rc = pst_recover_closed_indexes(r, &r->segments[c]);
+		int rc = pst_recover_closed_indexes(r, c);
 		if (rc == 0)
 			rc = pst_recover_closed_seal(r, c);
 		if (rc < 0)
@@ -209,17 +223,20 @@ check_segments(struct pst_recover *r, int64_t *next, bool *open)
 				return rc;
 			continue;
 		}
-		if (expected >= 0 && base > expected)
+		if (expected >= 0 && base > expected && !unreadable)
 			missing(r, expected, base);
 		int rc = pst_recover_segment(r, i, &sealed, &gone);
 		if (rc < 0)
 			return rc;
 		expected = gone ? base : r->seg.next_offset;
+		unreadable = r->unreadable;
 		if (gone)
 			pst_recover_forget(r, i);
 		else
 			i++;
 	}
+	if (unreadable)
+		expected = pst_recover_behind(r);
 	if (expected > *next)
 		*next = expected;
 	*open = r->cnt > 0 && !sealed && !gone && !r->unsealed && *next == expected;
@@ -231,8 +248,8 @@ static int
 close_last(struct pst_recover *r, int64_t next)
 {
 	struct pst_found_segment *last = &r->segments[r->cnt - 1];
-	if (last->max_ts_ms < 0 && last->bytes > 0)
-		return 0; /* not looked at: closed long ago */
+	if (last->max_ts_ms < 0 && (last->bytes > 0 || last->error))
+		return 0; /* not looked at: closed long ago; or it cannot be read */
 	if (r->seg.base_offset != last->base_offset)
 		return 0;
 	if (last->bytes > 0) {
@@ -260,6 +277,8 @@ continue_checked(struct pst_recover *r)
 			(uint32_t)(r->seg.index_image.len / sizeof(struct pst_index_entry)),
 			(uint32_t)(r->seg.time_image.len / sizeof(struct pst_time_entry)),
 			r->seg.first_ts_ms);
+		if (rc < 0 && r->unreadable)
+			rc = leave_end(r, next);
 	} else {
 		if (r->cnt > 0)
 			rc = close_last(r, next);

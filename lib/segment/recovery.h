@@ -9,6 +9,9 @@
  *     behind the mark, no good batch behind it                    cut
  *   below the mark; good batches behind it; in a closed segment   tail set aside, then cut
  *
+ * A segment that cannot be read to its end is left as it is, and the log goes on in a new one,
+ * behind every offset that it may hold.
+ *
  * If the mark promises offsets that are not there, the log goes on behind them in a new segment: an
  * offset that was acknowledged is never given to another event. A segment that was set aside whole
  * says by its name that those before its base were given away: retention may have removed them, and
@@ -25,6 +28,7 @@ struct pst_found_segment {
 	bool has[PST_SEGMENT_FILE_CNT];
 	uint64_t bytes;    /* of the .log */
 	int64_t max_ts_ms; /* -1: not scanned */
+	int error;         /* -errno: not even its size is known; 0 */
 };
 
 /* Of all partitions that are recovered together: their threads write, one other thread reads. */
@@ -40,6 +44,7 @@ struct pst_recover {
 	struct pst_recovery *report;
 	struct pst_recover_progress *progress;
 	bool closed_cleanly;
+	bool unreadable; /* a read of the segment looked at last failed: the call's -errno is it */
 
 	struct pst_found_segment *segments; /* by base offset, each with a .log */
 	uint32_t cnt, cap;
@@ -72,7 +77,7 @@ int pst_recover_list(struct pst_recover *r);
  * that closing adds) and writes them anew if they differ. 0 or -errno. */
 int pst_recover_indexes(struct pst_recover *r, struct pst_found_segment *segment, bool final);
 /* Makes missing or misshapen indexes of a closed segment. 0 or -errno. */
-int pst_recover_closed_indexes(struct pst_recover *r, struct pst_found_segment *segment);
+int pst_recover_closed_indexes(struct pst_recover *r, uint32_t i);
 
 /* recovery_seal.c: each 0 or -errno, and nothing where the log is not sealed. Of segments that are
  * checked: before with the first one; then begin before it is scanned, end when it was mended, and
@@ -88,12 +93,18 @@ void pst_recover_seal_new(struct pst_recover *r, int64_t base);
 void pst_recover_seal_go_on(struct pst_recover *r);
 
 /* recovery_segment.c: checks segment i from the mark on and mends it. *sealed: nothing may be
- * appended to it; *gone: nothing is left of it. r->seg says how far it is good. 0 or -errno. */
+ * appended to it; *gone: nothing is left of it. r->seg says how far it is good. 0 or -errno. If it
+ * cannot be read (r->unreadable) it is reported, sealed, and not changed. */
 int pst_recover_segment(struct pst_recover *r, uint32_t i, bool *sealed, bool *gone);
 /* Segment i begins below the end of the one before it: it repeats offsets, and leaves the list. */
 int pst_recover_overlap(struct pst_recover *r, uint32_t i);
 int pst_recover_open(struct pst_recover *r, int64_t base, unsigned flags);
 int pst_recover_remove(struct pst_recover *r, int64_t base, enum pst_segment_file first);
+/* Notes whether rc, of a read of a segment, says that it is unreadable, and returns it. */
+int pst_recover_read(struct pst_recover *r, int rc);
+void pst_recover_unreadable(struct pst_recover *r, uint32_t i, uint64_t pos); /* reports it */
+/* First offset that the last segment, which is unreadable, cannot hold. */
+int64_t pst_recover_behind(struct pst_recover *r);
 void pst_recover_forget(struct pst_recover *r, uint32_t i);
 
 /* Adds to the report what there is room for; counts it in any case. */
@@ -105,5 +116,7 @@ int pst_set_aside_tail(struct pst_disk *disk, int dir, int64_t base, int file, u
 	uint64_t bytes, char name[PST_SEGMENT_NAME_BYTES]);
 int pst_set_aside_all(struct pst_disk *disk, int dir, int64_t base, int file, uint64_t bytes,
 	char name[PST_SEGMENT_NAME_BYTES]);
+/* Whether all of the file from pos on can be read: 0 or -errno. */
+int pst_set_aside_possible(struct pst_disk *disk, int file, uint64_t pos, uint64_t bytes);
 
 #endif

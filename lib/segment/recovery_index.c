@@ -17,6 +17,8 @@ restore(struct pst_recover *r, int64_t base, enum pst_segment_file kind,
 	int rc = pst_image_compare(disk, file, image, false);
 	if (rc == 0)
 		rc = pst_image_compare(disk, file, longer, false);
+	if (rc < 0 && pst_errno_unreadable(-rc))
+		rc = 0; /* written anew, it may come to lie elsewhere */
 	if (rc == 0) {
 		rc = disk->ops->truncate(disk, file, 0);
 		if (rc == 0 && image->len > 0)
@@ -65,14 +67,19 @@ pst_recover_indexes(struct pst_recover *r, struct pst_found_segment *segment, bo
 }
 
 int
-pst_recover_closed_indexes(struct pst_recover *r, struct pst_found_segment *segment)
+pst_recover_closed_indexes(struct pst_recover *r, uint32_t i)
 {
+	struct pst_found_segment *segment = &r->segments[i];
 	static const uint64_t entry_bytes[PST_SEGMENT_FILE_CNT] = {
 		[PST_SEGMENT_INDEX] = sizeof(struct pst_index_entry),
 		[PST_SEGMENT_TIMEINDEX] = sizeof(struct pst_time_entry),
 	};
 	struct pst_disk *disk = r->disk;
 	bool good = true;
+	if (segment->error) {
+		pst_recover_unreadable(r, i, 0);
+		return 0;
+	}
 	for (int f = PST_SEGMENT_INDEX; f <= PST_SEGMENT_TIMEINDEX; f++) {
 		struct pst_disk_stat st;
 		char name[PST_SEGMENT_NAME_BYTES];
@@ -93,6 +100,10 @@ pst_recover_closed_indexes(struct pst_recover *r, struct pst_found_segment *segm
 	char name[PST_SEGMENT_NAME_BYTES];
 	pst_segment_name(name, segment->base_offset, PST_SEGMENT_LOG);
 	int file = disk->ops->open(disk, r->log->dir, name, 0);
+	if (file < 0 && pst_errno_unreadable(-file)) {
+		pst_recover_unreadable(r, i, 0);
+		return 0;
+	}
 	if (file < 0)
 		return file;
 	atomic_fetch_add_explicit(&r->progress->total_bytes, segment->bytes, memory_order_relaxed);
@@ -105,6 +116,10 @@ pst_recover_closed_indexes(struct pst_recover *r, struct pst_found_segment *segm
 	disk->ops->close(disk, file);
 	if (rc == 0 && r->seg.result == PST_SCAN_IO)
 		rc = r->seg.error;
+	if (rc < 0 && pst_errno_unreadable(-rc)) {
+		pst_recover_unreadable(r, i, r->seg.good_bytes);
+		return 0;
+	}
 	if (rc == 0)
 		rc = pst_recover_indexes(r, segment, true);
 	return rc;

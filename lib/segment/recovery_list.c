@@ -130,13 +130,15 @@ pst_recover_list(struct pst_recover *r)
 		char name[PST_SEGMENT_NAME_BYTES];
 		pst_segment_name(name, r->segments[i].base_offset, PST_SEGMENT_LOG);
 		int file = disk->ops->open(disk, r->log->dir, name, 0);
-		if (file < 0)
-			return file;
-		rc = disk->ops->stat(disk, file, &st);
-		disk->ops->close(disk, file);
-		if (rc < 0)
+		rc = file < 0 ? file : disk->ops->stat(disk, file, &st);
+		if (file >= 0)
+			disk->ops->close(disk, file);
+		if (rc == 0)
+			r->segments[i].bytes = st.bytes;
+		else if (pst_errno_unreadable(-rc))
+			r->segments[i].error = rc;
+		else
 			return rc;
-		r->segments[i].bytes = st.bytes;
 	}
 	return 0;
 }

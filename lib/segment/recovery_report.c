@@ -10,6 +10,7 @@ static const char *const kind_names[PST_RECOVERY_KIND_CNT] = {
 	[PST_RECOVERY_TRIMMED] = "trimmed",
 	[PST_RECOVERY_SET_ASIDE] = "set_aside",
 	[PST_RECOVERY_LEFT] = "left",
+	[PST_RECOVERY_UNREADABLE] = "unreadable",
 	[PST_RECOVERY_REPEATED] = "repeated",
 	[PST_RECOVERY_MISSING] = "missing",
 	[PST_RECOVERY_INDEX_REBUILT] = "index_rebuilt",
@@ -66,6 +67,12 @@ pst_recovery_text(const struct pst_recovery_item *item, char *out, size_t cap)
 			"no space to set %" PRIu64 " damaged bytes of segment %" PRId64
 			" aside: left there, from position %" PRIu64,
 			item->bytes, base, item->pos);
+		break;
+	case PST_RECOVERY_UNREADABLE:
+		snprintf(out, cap,
+			"segment %" PRId64 " cannot be read at position %" PRIu64 ", of %" PRIu64
+			" bytes from there: left as it is",
+			base, item->pos, item->bytes);
 		break;
 	case PST_RECOVERY_REPEATED:
 		snprintf(out, cap, "segment %" PRId64 " repeats offsets: set aside in %s", base,

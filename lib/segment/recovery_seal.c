@@ -13,6 +13,17 @@ tell(struct pst_recover *r, enum pst_recovery_kind kind, int64_t base)
 	pst_recover_item(r, &item);
 }
 
+/* A seal that cannot be read says as much as a torn one. */
+static int
+load(struct pst_recover *r, struct pst_seal *seal, int64_t base, enum pst_seal_verdict *verdict)
+{
+	int rc = pst_seal_load(seal, r->disk, r->log->dir, base, verdict);
+	if (rc >= 0 || !pst_errno_unreadable(-rc))
+		return rc;
+	*verdict = PST_SEAL_SHORT;
+	return 0;
+}
+
 /* The link that the segment behind segment i starts with, by the seal of i. */
 static int
 link_behind(struct pst_recover *r, uint32_t i, bool *known, struct pst_link *link)
@@ -22,7 +33,7 @@ link_behind(struct pst_recover *r, uint32_t i, bool *known, struct pst_link *lin
 	*known = false;
 	if (!r->segments[i].has[PST_SEGMENT_SEAL])
 		return 0;
-	int rc = pst_seal_load(seal, r->disk, r->log->dir, r->segments[i].base_offset, &verdict);
+	int rc = load(r, seal, r->segments[i].base_offset, &verdict);
 	if (rc < 0 || verdict != PST_SEAL_OK || seal->flags & PST_SEAL_OPEN ||
 		strcmp(seal->name, r->log->name) != 0)
 		return rc == -ENOENT ? 0 : rc;
@@ -39,7 +50,7 @@ rehash(struct pst_recover *r, int64_t base, uint64_t bytes)
 {
 	struct pst_seal *seal = &r->log->seal;
 	struct pst_scan *scan = &r->scan;
-	int file = pst_recover_open(r, base, 0);
+	int file = pst_recover_read(r, pst_recover_open(r, base, 0));
 	if (file < 0)
 		return file;
 	int rc = 0;
@@ -47,7 +58,7 @@ rehash(struct pst_recover *r, int64_t base, uint64_t bytes)
 	while (rc == 0 && scan->pos < bytes) {
 		enum pst_scan_result result = pst_scan_next(scan, true);
 		if (result != PST_SCAN_BATCH) {
-			rc = result == PST_SCAN_IO ? scan->error : -EBADMSG;
+			rc = result == PST_SCAN_IO ? pst_recover_read(r, scan->error) : -EBADMSG;
 			break;
 		}
 		struct pst_link link;
@@ -85,9 +96,7 @@ begin_seal(struct pst_recover *r, uint32_t i, uint64_t upto, bool *known)
 	*known = r->chained || base == 0; /* no segment was before it */
 	if (r->chained)
 		first = r->link;
-	int rc = segment->has[PST_SEGMENT_SEAL]
-			 ? pst_seal_load(seal, r->disk, r->log->dir, base, &verdict)
-			 : 0;
+	int rc = segment->has[PST_SEGMENT_SEAL] ? load(r, seal, base, &verdict) : 0;
 	if (rc < 0 && rc != -ENOENT)
 		return rc;
 	bool own = verdict == PST_SEAL_OK && seal->base_offset == base &&
@@ -194,9 +203,7 @@ pst_recover_seal_close(struct pst_recover *r, uint32_t i)
 	int rc = pst_seal_init(&there);
 	if (rc < 0)
 		return rc;
-	rc = segment->has[PST_SEGMENT_SEAL]
-		     ? pst_seal_load(&there, r->disk, r->log->dir, base, &verdict)
-		     : -ENOENT;
+	rc = segment->has[PST_SEGMENT_SEAL] ? load(r, &there, base, &verdict) : -ENOENT;
 	bool missing = rc == -ENOENT;
 	if (missing)
 		rc = 0;
@@ -241,7 +248,7 @@ chained_behind(struct pst_recover *r, uint32_t i, bool *yes, struct pst_link *li
 	enum pst_seal_verdict verdict;
 	*yes = *known = false;
 	if (next->has[PST_SEGMENT_SEAL]) {
-		int rc = pst_seal_load(seal, r->disk, r->log->dir, next->base_offset, &verdict);
+		int rc = load(r, seal, next->base_offset, &verdict);
 		if (rc < 0)
 			return rc;
 		*yes = *known = verdict == PST_SEAL_OK && !(seal->flags & PST_SEAL_BEGINS);
@@ -260,7 +267,8 @@ pst_recover_closed_seal(struct pst_recover *r, uint32_t i)
 	struct pst_found_segment *segment = &r->segments[i];
 	struct pst_link first, behind;
 	bool chained, wanted = false, known = false;
-	if (!r->log->sealing || segment->has[PST_SEGMENT_SEAL] || i == 0 || i + 1 >= r->cnt)
+	if (!r->log->sealing || segment->has[PST_SEGMENT_SEAL] || segment->error || i == 0 ||
+		i + 1 >= r->cnt)
 		return 0;
 	int rc = link_behind(r, i - 1, &chained, &first);
 	if (rc == 0 && chained)
@@ -270,6 +278,11 @@ pst_recover_closed_seal(struct pst_recover *r, uint32_t i)
 	struct pst_seal *seal = &r->log->seal;
 	pst_seal_begin(seal, r->log->name, segment->base_offset, &first, false);
 	rc = rehash(r, segment->base_offset, segment->bytes);
+	if (rc < 0 && r->unreadable) {
+		r->unreadable = false;
+		pst_recover_unreadable(r, i, r->scan.batch_pos);
+		return 0;
+	}
 	if (rc == -EBADMSG || (rc == 0 && known && !pst_link_equal(&seal->last, &behind))) {
 		tell(r, PST_RECOVERY_SEAL_DIFFERS, segment->base_offset);
 		return 0;

@@ -12,6 +12,53 @@ pst_recover_open(struct pst_recover *r, int64_t base, unsigned flags)
 	return r->disk->ops->open(r->disk, r->log->dir, name, flags);
 }
 
+int
+pst_recover_read(struct pst_recover *r, int rc)
+{
+	if (rc < 0 && pst_errno_unreadable(-rc))
+		r->unreadable = true;
+	return rc;
+}
+
+void
+pst_recover_unreadable(struct pst_recover *r, uint32_t i, uint64_t pos)
+{
+	const struct pst_found_segment *segment = &r->segments[i];
+	pst_recover_item(r, &(struct pst_recovery_item){
+				    .kind = PST_RECOVERY_UNREADABLE,
+				    .segment_base = segment->base_offset,
+				    .pos = pos,
+				    .bytes = segment->bytes - pos,
+			    });
+}
+
+int64_t
+pst_recover_behind(struct pst_recover *r)
+{
+	const struct pst_found_segment *last = &r->segments[r->cnt - 1];
+	const struct pst_mark *mark = r->mark;
+	int64_t most = last->base_offset + PST_SEGMENT_OFFSETS_MAX + 1;
+	if (!mark || mark->end.segment_base < last->base_offset)
+		return most;
+	int64_t next = mark->end.next_offset;
+	if (mark->end.segment_base > last->base_offset || mark->clean)
+		return next;
+	/* What came after the mark may still be readable, and show where it ends. */
+	int file = last->error ? last->error : pst_recover_open(r, last->base_offset, 0);
+	if (file < 0)
+		return most;
+	struct pst_scan *scan = &r->scan;
+	enum pst_scan_result result = PST_SCAN_END;
+	pst_scan_start(scan, file, mark->end.segment_bytes, last->bytes);
+	while ((result = pst_scan_next(scan, true)) == PST_SCAN_BATCH &&
+		scan->info.base_offset == next)
+		next = pst_batch_last_offset(&scan->info) + 1;
+	if (result == PST_SCAN_BAD && pst_scan_find(scan, scan->batch_pos, next) == PST_FOUND_NONE)
+		result = PST_SCAN_END; /* torn: nothing behind it was acknowledged */
+	r->disk->ops->close(r->disk, file);
+	return result == PST_SCAN_END ? next : most;
+}
+
 void
 pst_recover_forget(struct pst_recover *r, uint32_t i)
 {
@@ -55,7 +102,9 @@ set_aside(struct pst_recover *r, int file, struct pst_found_segment *segment)
 		.pos = pos,
 		.bytes = segment->bytes - pos,
 	};
-	int rc;
+	int rc = pst_recover_read(r, pst_set_aside_possible(r->disk, file, pos, segment->bytes));
+	if (rc < 0)
+		return rc;
 	if (pos == 0) {
 		rc = pst_set_aside_all(r->disk, r->log->dir, segment->base_offset, file,
 			segment->bytes, item.file);
@@ -100,7 +149,7 @@ judge_tail(struct pst_recover *r, const struct pst_found_segment *segment, int64
 			pos < mark->end.segment_bytes;
 	int zeros = pst_scan_zeros(&r->scan, pos);
 	if (zeros < 0)
-		return zeros;
+		return pst_recover_read(r, zeros);
 	*out = TAIL_DAMAGE;
 	if (zeros) {
 		if (next >= 0)
@@ -116,7 +165,7 @@ judge_tail(struct pst_recover *r, const struct pst_found_segment *segment, int64
 		*out = TAIL_CUT;
 		return 0;
 	case PST_FOUND_IO:
-		return r->scan.error;
+		return pst_recover_read(r, r->scan.error);
 	case PST_FOUND_BATCH:
 	case PST_FOUND_TOO_MUCH:
 		break;
@@ -151,17 +200,17 @@ mend_tail(struct pst_recover *r, int file, struct pst_found_segment *segment, in
 	return 0;
 }
 
-int
-pst_recover_segment(struct pst_recover *r, uint32_t i, bool *sealed, bool *gone)
+static int
+check_segment(struct pst_recover *r, uint32_t i, bool *sealed, bool *gone)
 {
 	struct pst_found_segment *segment = &r->segments[i];
 	const struct pst_mark *mark = r->mark;
 	int64_t next = i + 1 < r->cnt ? r->segments[i + 1].base_offset : -1;
-	int file = pst_recover_open(r, segment->base_offset, PST_DISK_WRITE);
+	int file = segment->error ? segment->error
+				  : pst_recover_open(r, segment->base_offset, PST_DISK_WRITE);
 	if (file < 0)
-		return file;
+		return pst_recover_read(r, file);
 	pst_scan_start(&r->scan, file, 0, segment->bytes);
-	r->seg.base_offset = segment->base_offset;
 	r->seg.whole_from = mark && mark->end.segment_base == segment->base_offset
 				    ? mark->end.segment_bytes
 				    : 0;
@@ -170,14 +219,12 @@ pst_recover_segment(struct pst_recover *r, uint32_t i, bool *sealed, bool *gone)
 		r->disk->ops->close(r->disk, file);
 		return begun;
 	}
-	*sealed = *gone = false;
-	pst_segment_scan_begin(&r->seg);
 	int rc = pst_segment_scan_run(&r->seg, &r->scan);
 	r->report->checked_bytes += segment->bytes;
 	atomic_fetch_add_explicit(
 		&r->progress->done_bytes, segment->bytes - r->seg.good_bytes, memory_order_relaxed);
 	if (rc == 0 && r->seg.result == PST_SCAN_IO)
-		rc = r->seg.error;
+		rc = pst_recover_read(r, r->seg.error);
 	if (rc == 0 && r->seg.good_bytes < segment->bytes) {
 		bool whole = r->seg.good_bytes == 0;
 		uint64_t before = r->report->set_aside_bytes;
@@ -206,6 +253,39 @@ pst_recover_segment(struct pst_recover *r, uint32_t i, bool *sealed, bool *gone)
 	if (rc == 0)
 		rc = pst_recover_indexes(r, segment, next >= 0 || *sealed);
 	return rc < 0 || (next < 0 && !*sealed) ? rc : pst_recover_seal_close(r, i);
+}
+
+/* Nothing of it is changed: it may be read another time, or by other means. What could be read is
+ * part of the log. */
+static int
+leave_unreadable(struct pst_recover *r, uint32_t i)
+{
+	struct pst_found_segment *segment = &r->segments[i];
+	pst_recover_unreadable(r, i, r->seg.good_bytes);
+	r->chained = false;
+	r->unsealed = true;
+	segment->max_ts_ms = -1;
+	int file = segment->error ? segment->error
+				  : pst_recover_open(r, segment->base_offset, PST_DISK_WRITE);
+	if (file < 0)
+		return pst_errno_unreadable(-file) ? 0 : file;
+	int rc = r->disk->ops->sync(r->disk, file);
+	r->disk->ops->close(r->disk, file);
+	return rc;
+}
+
+int
+pst_recover_segment(struct pst_recover *r, uint32_t i, bool *sealed, bool *gone)
+{
+	*sealed = *gone = r->unreadable = false;
+	r->seg.base_offset = r->segments[i].base_offset;
+	pst_segment_scan_begin(&r->seg);
+	int rc = check_segment(r, i, sealed, gone);
+	if (rc == 0 || !r->unreadable)
+		return rc;
+	*sealed = true;
+	*gone = false;
+	return leave_unreadable(r, i);
 }
 
 int

@@ -34,6 +34,7 @@ pst_scan_start(struct pst_scan *scan, int file, uint64_t pos, uint64_t limit)
 	scan->data = NULL;
 	/* Whoever sends events chooses bytes that may look like headers, each of which costs a CRC
 	 * over what it claims as its length. */
+	scan->small_until = 0;
 	scan->find_budget = 16 * pst_max_u64(limit, 1024 * 1024);
 }
 
@@ -53,7 +54,16 @@ fill(struct pst_scan *scan, uint64_t pos, uint32_t len, uint32_t at_once, const 
 			scan->buf = grown;
 			scan->buf_cap = (uint32_t)n;
 		}
+		uint64_t block = PST_BLOCK_BYTES - pos % PST_BLOCK_BYTES;
+		uint64_t least = pst_min_u64(pst_max_u64(need, block), left);
+		if (pos < scan->small_until)
+			n = least;
 		int64_t got = scan->disk->ops->read(scan->disk, scan->file, scan->buf, n, pos);
+		if (got < 0 && n > least && pst_errno_unreadable((int)-got)) {
+			/* What is wanted may lie before what cannot be read. */
+			scan->small_until = pos + n;
+			got = scan->disk->ops->read(scan->disk, scan->file, scan->buf, least, pos);
+		}
 		if (got < 0) {
 			scan->buf_len = 0;
 			scan->error = (int)got;
@@ -105,13 +115,29 @@ pst_scan_next(struct pst_scan *scan, bool whole)
 	return PST_SCAN_BATCH;
 }
 
+/* The search cannot read at *pos. True: it goes on behind that, each time twice as far, so that a
+ * drive that takes its time over each bad sector is not asked for all of them. */
+static bool
+step_over(const struct pst_scan *scan, uint64_t *pos, uint64_t *step_bytes)
+{
+	if (!scan->over_unreadable || !pst_errno_unreadable(-scan->error))
+		return false;
+	uint64_t end = *pos + PST_BATCH_HEADER_BYTES - 1; /* it may be the next block that is bad */
+	*pos = end - end % PST_BLOCK_BYTES + *step_bytes - 1; /* the loop adds one */
+	*step_bytes *= 2;
+	return true;
+}
+
 enum pst_scan_found
 pst_scan_find(struct pst_scan *scan, uint64_t pos, int64_t min_offset)
 {
+	uint64_t step_bytes = PST_BLOCK_BYTES;
 	for (; pos + PST_BATCH_HEADER_BYTES <= scan->limit; pos++) {
 		const uint8_t *data;
 		struct pst_batch_info info;
 		int64_t n = fill(scan, pos, PST_BATCH_HEADER_BYTES, SCAN_BUF_BYTES, &data);
+		if (n < 0 && step_over(scan, &pos, &step_bytes))
+			continue;
 		if (n < 0)
 			return PST_FOUND_IO;
 		if (n < PST_BATCH_HEADER_BYTES)
@@ -123,6 +149,8 @@ pst_scan_find(struct pst_scan *scan, uint64_t pos, int64_t min_offset)
 			return PST_FOUND_TOO_MUCH;
 		scan->find_budget -= info.total_bytes;
 		n = fill(scan, pos, info.total_bytes, SCAN_BUF_BYTES, &data);
+		if (n < 0 && scan->over_unreadable && pst_errno_unreadable(-scan->error))
+			continue;
 		if (n < 0)
 			return PST_FOUND_IO;
 		if (n >= info.total_bytes &&

@@ -32,6 +32,8 @@ struct pst_scan {
 	uint64_t buf_pos;
 	uint32_t buf_len, buf_cap;
 	uint64_t find_budget; /* bytes that searches may still check */
+	uint64_t small_until; /* some byte before it cannot be read: block by block up to here */
+	bool over_unreadable; /* searches go on behind what cannot be read */
 };
 
 /* Takes its buffer (a little more than the largest batch). 0 or -ENOMEM. */

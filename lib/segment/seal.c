@@ -343,7 +343,7 @@ pst_seal_set_aside(struct pst_disk *disk, int dir, int64_t base)
 			crc = pst_batch_crc32c(crc, buf, (size_t)n);
 	}
 	disk->ops->close(disk, file);
-	if (rc < 0)
+	if (rc < 0 && !pst_errno_unreadable(-rc))
 		return rc;
 	snprintf(aside, sizeof(aside), "%.25s.damaged-%08x", name, crc);
 	return disk->ops->rename(disk, dir, name, aside);

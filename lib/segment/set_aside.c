@@ -34,6 +34,13 @@ pass(struct pst_disk *disk, int file, uint64_t pos, uint64_t bytes, int copy, ui
 	return rc;
 }
 
+int
+pst_set_aside_possible(struct pst_disk *disk, int file, uint64_t pos, uint64_t bytes)
+{
+	uint32_t crc;
+	return pass(disk, file, pos, bytes, -1, &crc);
+}
+
 static void
 damaged_name(char name[PST_SEGMENT_NAME_BYTES], int64_t base, uint64_t pos, uint32_t crc)
 {
@@ -77,7 +84,7 @@ pst_set_aside_all(struct pst_disk *disk, int dir, int64_t base, int file, uint64
 	char log[PST_SEGMENT_NAME_BYTES];
 	uint32_t crc;
 	int rc = pass(disk, file, 0, bytes, -1, &crc);
-	if (rc < 0)
+	if (rc < 0 && !pst_errno_unreadable(-rc))
 		return rc;
 	pst_segment_name(log, base, PST_SEGMENT_LOG);
 	damaged_name(name, base, 0, crc);

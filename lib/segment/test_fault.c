@@ -67,7 +67,12 @@ f_open(struct pst_disk *d, int dir, const char *name, unsigned flags)
 {
 	if (hit(of(d), FAULT_OPEN))
 		return of(d)->error;
+	bool bad = of(d)->bad_name && strcmp(of(d)->bad_name, name) == 0;
+	if (bad && of(d)->bad_bytes == 0)
+		return -EIO;
 	int file = REAL->open(pst_disk_real(), dir, name, flags);
+	if (file >= 0 && file < FAULT_FILES_MAX)
+		of(d)->bad_files[file] = bad;
 	note(of(d), FAULT_OPEN, true, file, 0, flags, name);
 	return file;
 }
@@ -88,6 +93,10 @@ f_mkdir(struct pst_disk *d, int dir, const char *name)
 static int64_t
 f_read(struct pst_disk *d, int file, void *buf, uint64_t len, uint64_t pos)
 {
+	const struct fault *f = of(d);
+	if (file < FAULT_FILES_MAX && f->bad_files[file] && pos < f->bad_pos + f->bad_bytes &&
+		f->bad_pos < pos + len)
+		return -EIO;
 	return hit(of(d), FAULT_READ) ? of(d)->error
 				      : REAL->read(pst_disk_real(), file, buf, len, pos);
 }

@@ -25,6 +25,7 @@ enum fault_call {
 };
 
 #define FAULT_EVENTS_MAX 20000
+#define FAULT_FILES_MAX  1024
 
 struct fault_event {
 	enum fault_call call;
@@ -45,6 +46,11 @@ struct fault {
 	struct fault_event *events;
 	unsigned event_cnt;
 	unsigned hold; /* queued calls that wait until this is cleared */
+	/* Bytes of a file, wherever it is, that cannot be read: -EIO. Nothing of it if !bad_bytes:
+	 * it cannot even be opened. */
+	const char *bad_name;
+	uint64_t bad_pos, bad_bytes;
+	bool bad_files[FAULT_FILES_MAX]; /* open under that name */
 };
 
 void fault_init(struct fault *fault);

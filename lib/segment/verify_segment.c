@@ -50,16 +50,21 @@ walk(struct pst_verifying *v, const char *name, bool *trim, int64_t next_base, i
 		if (seg->result == PST_SCAN_IO) {
 			pst_verify_finding(v, name, scan->batch_pos, "cannot be read: %s",
 				strerror(-seg->error));
-			return false;
+			if (!pst_errno_unreadable(-seg->error))
+				return false;
 		}
 		uint64_t pos = scan->batch_pos;
-		if (next_base == seg->next_offset && pst_scan_zeros(scan, pos) == 1) {
+		bool unreadable = seg->result == PST_SCAN_IO;
+		if (!unreadable && next_base == seg->next_offset &&
+			pst_scan_zeros(scan, pos) == 1) {
 			*trim = true;
 			return good;
 		}
 		good = false;
 		pst_verify_seal_lost(v);
-		if (seg->verdict == PST_BATCH_OK)
+		if (unreadable)
+			seg->verdict = PST_BATCH_SHORT;
+		else if (seg->verdict == PST_BATCH_OK)
 			pst_verify_finding(v, name, pos,
 				"offsets do not follow: %" PRId64 " instead of %" PRId64,
 				seg->found_offset, seg->next_offset);
@@ -181,7 +186,13 @@ check_tail(struct pst_verifying *v, const char *name, int file, uint64_t limit)
 		/* Without marks nobody can say that these were never acknowledged. */
 		enum pst_batch_verdict verdict = PST_BATCH_OK;
 		scan->pos = limit;
-		if (pst_scan_next(scan, true) == PST_SCAN_BAD)
+		enum pst_scan_result result = pst_scan_next(scan, true);
+		if (result == PST_SCAN_IO) {
+			pst_verify_finding(
+				v, name, limit, "cannot be read: %s", strerror(-scan->error));
+			return;
+		}
+		if (result == PST_SCAN_BAD)
 			verdict = scan->verdict;
 		pst_verify_finding(v, name, limit, "damaged batch of offset %" PRId64 ": %s",
 			v->seg.next_offset,
@@ -293,7 +304,8 @@ pst_verify_segment(struct pst_verifying *v, uint32_t i)
 	v->totals->segment_cnt++;
 	v->totals->batch_cnt += v->seg.batch_cnt;
 	v->totals->bytes += limit;
-	v->expected = v->seg.next_offset;
+	/* Of one that cannot be read to its end nobody knows where it ends. */
+	v->expected = v->seg.result == PST_SCAN_IO ? -1 : v->seg.next_offset;
 	log->disk->ops->close(log->disk, file);
 	/* Of a damaged log nobody can say what its indexes should be. */
 	enum index_state state = state_of_index(v, last);
