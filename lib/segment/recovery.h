@@ -15,8 +15,8 @@
  * If the mark promises offsets that are not there, the log goes on behind them in a new segment: an
  * offset that was acknowledged is never given to another event. A segment that was set aside whole
  * says by its name that those before its base were given away: retention may have removed them, and
- * the power may go before the segment that takes its place is on disk. Each step leaves a directory that
- * the next recovery brings to the same end. */
+ * the power may go before the segment that takes its place is on disk. Each step leaves a directory
+ * that the next recovery brings to the same end. */
 #ifndef PST_RECOVERY_H
 #define PST_RECOVERY_H
 
