@@ -162,8 +162,8 @@ print_ports(FILE *out, const json_t *ports, const json_t *kernel_path)
 		{"device", "device"}, {"link", NULL, cell_link}, {">packets", "rx_packets"},
 		{">imissed", "imissed"}, {">ierrors", "ierrors"},
 		{">xdp dropped", "xdp_rx_dropped"}, {">ring full", "xdp_rx_ring_full"},
-		{">interface dropped", "interface_rx_dropped"}, {">free buffers", "mbuf_free_cnt"},
-		{">of", "mbuf_cnt"}};
+		{">interface dropped", "interface_rx_dropped"}, {">tap dropped", "tap_dropped"},
+		{">free buffers", "mbuf_free_cnt"}, {">of", "mbuf_cnt"}};
 	struct table table;
 	const json_t *row;
 	size_t i;

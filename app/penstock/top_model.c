@@ -91,8 +91,9 @@ static const struct {
 
 static const struct {
 	const char *kind, *name;
-} port_drops[] = {{"missed", "imissed"}, {"missed", "xdp_rx_ring_full"}, {"errors", "ierrors"},
-	{"errors", "xdp_rx_invalid_descs"}, {"interface", "interface_rx_dropped"}};
+} port_drops[] = {{"missed", "imissed"}, {"missed", "xdp_rx_ring_full"}, {"missed", "tap_dropped"},
+	{"errors", "ierrors"}, {"errors", "xdp_rx_invalid_descs"},
+	{"interface", "interface_rx_dropped"}};
 
 static const char *const intended[] = {"filtered", "sampled_out", "duplicate", "quarantined"};
 
@@ -194,7 +195,8 @@ model_missed(const json_t *status)
 
 	json_array_foreach(json_object_get(status, "ports"), i, port)
 	{
-		missed += model_number(port, "imissed") + model_number(port, "xdp_rx_ring_full");
+		missed += model_number(port, "imissed") + model_number(port, "xdp_rx_ring_full") +
+			  model_number(port, "tap_dropped");
 	}
 	return missed;
 }
@@ -288,6 +290,8 @@ find_losses(struct model *m, time_t time)
 		lose_grown(m, time, row, old, "imissed", "missed", string(row, "name"));
 		lose_grown(m, time, row, old, "xdp_rx_ring_full", "missed, ring full",
 			string(row, "name"));
+		lose_grown(
+			m, time, row, old, "tap_dropped", "missed, TAP full", string(row, "name"));
 	}
 	lose_grown(m, time, m->now, m->before, "kernel_path.dropped", "missed", "kernel path");
 	json_array_foreach(json_object_get(m->now, "sessions"), i, row)

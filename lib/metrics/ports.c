@@ -75,6 +75,8 @@ static const struct pst_family families[] = {
 		"Attempts to refill the queue that found no packet buffer; not losses."),
 	PORT("penstock_port_interface_dropped_total", COUNTER, by_port, interface_rx_dropped,
 		"Dropped by kernel and device of the interface; holds missed packets once more."),
+	PORT("penstock_port_tap_dropped_total", COUNTER, by_port, tap_dropped,
+		"TAP: lost because our queue of the interface was full."),
 	PORT("penstock_port_mbufs", GAUGE, half_by_port, mbuf_cnt, "Packet buffers."),
 	PORT("penstock_port_mbufs_free", GAUGE, half_by_port, mbuf_free_cnt,
 		"Packet buffers that are free."),

@@ -61,6 +61,7 @@ read_port(struct pst_pipeline *p, uint16_t port_idx, struct pst_beside *beside)
 		{"imissed", s.imissed, PST_BESIDE_LOSS}, {"ierrors", s.ierrors, PST_BESIDE_LOSS},
 		{"xdp_rx_ring_full", s.xdp_rx_ring_full, PST_BESIDE_LOSS},
 		{"xdp_rx_invalid_descs", s.xdp_rx_invalid_descs, PST_BESIDE_LOSS},
+		{"tap_dropped", s.tap_dropped, PST_BESIDE_LOSS},
 		{"rx_nombuf", s.rx_nombuf, PST_BESIDE_NOTE},                       /* attempts */
 		{"xdp_rx_dropped", s.xdp_rx_dropped, PST_BESIDE_NOTE},             /* = imissed */
 		{"xdp_fill_ring_empty", s.xdp_fill_ring_empty, PST_BESIDE_NOTE},   /* its cause */

@@ -122,37 +122,39 @@ pst_link_read_offloads(const char *ifname, struct pst_link_offloads *out)
 	out->vlan_strip = pst_link_feature_on(ifname, "rx-vlan-hw-parse", &fixed) && !fixed;
 }
 
-uint64_t
-pst_link_rx_dropped_in(const char *text, const char *ifname)
+struct pst_link_drops
+pst_link_drops_in(const char *text, const char *ifname)
 {
 	size_t name_len = strlen(ifname);
-	unsigned long long dropped;
+	unsigned long long rx = 0, tx = 0;
 
 	for (const char *line = text; line; line = strchr(line, '\n')) {
 		line += strspn(line, "\n ");
 		if (strncmp(line, ifname, name_len) != 0 || line[name_len] != ':')
 			continue;
-		/* bytes packets errs drop fifo frame compressed multicast */
-		if (sscanf(line + name_len + 1, " %*u %*u %*u %llu", &dropped) == 1)
-			return dropped;
+		/* received: bytes packets errs drop fifo frame compressed multicast; sent: bytes
+		 * packets errs drop ... */
+		if (sscanf(line + name_len + 1,
+			    " %*u %*u %*u %llu %*u %*u %*u %*u %*u %*u %*u %llu", &rx, &tx) >= 1)
+			return (struct pst_link_drops){rx, tx};
 	}
-	return 0;
+	return (struct pst_link_drops){0};
 }
 
-uint64_t
-pst_link_rx_dropped(const char *ifname)
+struct pst_link_drops
+pst_link_drops(const char *ifname)
 {
-	uint64_t dropped = 0;
+	struct pst_link_drops drops = {0};
 	char *text = NULL;
 	size_t cap = 0;
 	FILE *f = fopen("/proc/self/net/dev", "r");
 
 	if (!f)
-		return 0;
+		return drops;
 	/* The whole file as one "line": it has no NUL. */
 	if (getdelim(&text, &cap, '\0', f) > 0)
-		dropped = pst_link_rx_dropped_in(text, ifname);
+		drops = pst_link_drops_in(text, ifname);
 	free(text);
 	fclose(f);
-	return dropped;
+	return drops;
 }

@@ -32,9 +32,13 @@ void pst_link_read_offloads(const char *ifname, struct pst_link_offloads *out);
  * cannot be changed. False if unknown. */
 bool pst_link_feature_on(const char *ifname, const char *feature, bool *fixed);
 
-/* Column `drop` of /proc/net/dev for the interface: dropped and missed by kernel and device. */
-uint64_t pst_link_rx_dropped(const char *ifname);
-/* The same from a text in its form; 0 if the interface is not in it. */
-uint64_t pst_link_rx_dropped_in(const char *text, const char *ifname);
+/* The columns `drop` of /proc/net/dev for the interface: dropped and missed by kernel and device. 0
+ * if there is no such interface. */
+struct pst_link_drops {
+	uint64_t rx, tx;
+};
+struct pst_link_drops pst_link_drops(const char *ifname);
+/* The same from a text in its form. */
+struct pst_link_drops pst_link_drops_in(const char *text, const char *ifname);
 
 #endif

@@ -62,6 +62,8 @@ struct pst_port_stats {
 	uint64_t xdp_rx_dropped, xdp_rx_invalid_descs, xdp_rx_ring_full, xdp_fill_ring_empty;
 	/* The kernel's, since open. In native mode it counts imissed once more: never add them. */
 	uint64_t interface_rx_dropped;
+	/* TAP only: what the kernel sent to the interface while our queue was full, since open. */
+	uint64_t tap_dropped;
 	uint64_t steer[PST_STEER_COUNT_CNT];
 	uint32_t mbuf_cnt, mbuf_free_cnt, mbuf_unusable_cnt;
 	bool link_up;

@@ -172,7 +172,7 @@ open_port(const struct pst_profile *profile, struct port *port, struct pst_diag 
 
 	port->wants_multicast = has_group(profile);
 	if (is_af_xdp)
-		port->kernel_dropped_at_open = pst_link_rx_dropped(port->profile->device);
+		port->kernel_dropped_at_open = pst_link_drops(port->profile->device).rx;
 	if (create_pools(port, profile->plan.mbuf_cnt, diag) != 0)
 		return -1;
 	if (is_af_xdp && attach_steering(profile, port, diag) != 0)
@@ -181,6 +181,8 @@ open_port(const struct pst_profile *profile, struct port *port, struct pst_diag 
 		if (find_ethdev(port, i, &ethdev, diag) != 0 ||
 			pst_port_ethdev_open(port, ethdev, i, queue_cnt, diag) != 0)
 			return -1;
+	if (port->profile->kind == PST_PORT_VDEV)
+		port->kernel_dropped_at_open = pst_port_tap_dropped(port);
 	if (port->mbuf_unusable_cnt)
 		pst_warning("port %s: %u of its packet buffers lie where the kernel cannot fill "
 			    "them",

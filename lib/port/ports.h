@@ -77,6 +77,9 @@ int pst_port_ethdev_open(struct port *port, uint16_t ethdev, uint16_t queue_firs
 int pst_port_ethdev_start(struct port *port, struct pst_diag *diag);
 void pst_port_ethdev_close(struct port *port);
 
+/* stats.c: frames dropped before our queue of a TAP interface, ever; 0: the port is none. */
+uint64_t pst_port_tap_dropped(const struct port *port);
+
 /* xsk.c: AF_XDP sockets among the process's own descriptors. */
 #define PST_XSK_FDS_MAX 256
 struct pst_xsk_fds {

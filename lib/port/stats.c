@@ -26,7 +26,7 @@ add_ethdev(uint16_t ethdev, struct pst_port_stats *stats)
 static void
 add_af_xdp(const struct port *port, struct pst_port_stats *stats)
 {
-	uint64_t dropped = pst_link_rx_dropped(port->profile->device);
+	uint64_t dropped = pst_link_drops(port->profile->device).rx;
 	struct pst_link link;
 
 	for (uint16_t q = 0; q < port->profile->queue_cnt; q++)
@@ -57,6 +57,23 @@ add_device(const struct port *port, struct pst_port_stats *stats)
 		stats->mtu = mtu;
 }
 
+/* The kernel's interface of a TAP port: it has the counter that the driver lacks. */
+static bool
+tap_ifname(const struct port *port, char name[IF_NAMESIZE])
+{
+	struct rte_eth_dev_info info;
+
+	return port->ethdev_cnt > 0 && rte_eth_dev_info_get(port->ethdevs[0], &info) == 0 &&
+	       strcmp(info.driver_name, "net_tap") == 0 && if_indextoname(info.if_index, name);
+}
+
+uint64_t
+pst_port_tap_dropped(const struct port *port)
+{
+	char name[IF_NAMESIZE];
+	return tap_ifname(port, name) ? pst_link_drops(name).tx : 0;
+}
+
 void
 pst_ports_stats(const struct pst_ports *ports, uint16_t port_idx, struct pst_port_stats *out)
 {
@@ -70,6 +87,11 @@ pst_ports_stats(const struct pst_ports *ports, uint16_t port_idx, struct pst_por
 		add_af_xdp(port, out);
 	else
 		add_device(port, out);
+	if (port->profile->kind == PST_PORT_VDEV) {
+		uint64_t dropped = pst_port_tap_dropped(port);
+		if (dropped >= port->kernel_dropped_at_open)
+			out->tap_dropped = dropped - port->kernel_dropped_at_open;
+	}
 	pthread_mutex_unlock(&drivers);
 	for (uint16_t q = 0; q < port->profile->queue_cnt; q++)
 		if (port->pools[q]) {

@@ -193,20 +193,21 @@ Test(lock, a_left_over_file_is_no_lock, .timeout = 30)
 
 /* ---- what the kernel says ---- */
 
-Test(link, dropped_column)
+Test(link, dropped_columns)
 {
 	const char *text =
 		"Inter-|   Receive                          |  Transmit\n"
 		" face |bytes    packets errs drop fifo frame compressed multicast|bytes\n"
 		"    lo: 2776770   11307    0    5    0     0          0         0  277\n"
-		"  eth0:1228 273 0 18446744073709551615 0 0 0 0 77 5 0 0\n"
+		"  eth0:1228 273 0 18446744073709551615 0 0 0 0 77 5 0 9 0 0 0 0\n"
 		" eth01: 1 2 3 4 5 6 7 8\n";
-	cr_expect_eq(pst_link_rx_dropped_in(text, "lo"), 5);
-	cr_expect_eq(pst_link_rx_dropped_in(text, "eth0"), UINT64_MAX);
-	cr_expect_eq(pst_link_rx_dropped_in(text, "eth01"), 4);
-	cr_expect_eq(pst_link_rx_dropped_in(text, "eth"), 0);
-	cr_expect_eq(pst_link_rx_dropped_in("lo: 1 2", "lo"), 0);
-	cr_expect_eq(pst_link_rx_dropped_in("", "lo"), 0);
+	cr_expect_eq(pst_link_drops_in(text, "lo").rx, 5);
+	cr_expect_eq(pst_link_drops_in(text, "eth0").rx, UINT64_MAX);
+	cr_expect_eq(pst_link_drops_in(text, "eth0").tx, 9);
+	cr_expect_eq(pst_link_drops_in(text, "eth01").rx, 4);
+	cr_expect_eq(pst_link_drops_in(text, "eth").rx, 0);
+	cr_expect_eq(pst_link_drops_in("lo: 1 2", "lo").rx, 0);
+	cr_expect_eq(pst_link_drops_in("", "lo").rx, 0);
 }
 
 Test(link, loopback_as_it_is)

@@ -61,6 +61,7 @@ fill_port(struct pst_dict row, void *arg, uint32_t idx)
 	pst_dict_u64(row, "ierrors", stats.ierrors);
 	pst_dict_u64(row, "rx_nombuf", stats.rx_nombuf);
 	pst_dict_u64(row, "interface_rx_dropped", stats.interface_rx_dropped);
+	pst_dict_u64(row, "tap_dropped", stats.tap_dropped);
 	pst_dict_u64(row, "mbuf_cnt", stats.mbuf_cnt);
 	pst_dict_u64(row, "mbuf_free_cnt", stats.mbuf_free_cnt);
 	pst_dict_u64(row, "mbuf_unusable_cnt", stats.mbuf_unusable_cnt);

@@ -4,6 +4,7 @@
 Environment: PST_PORT_SINK, the sink program; PST_SEED."""
 
 import inspect
+import json
 import os
 import signal
 import socket
@@ -538,6 +539,28 @@ def tap_receives(net):
     wait_until("three datagrams", lambda: len(sink.got) >= 3)
     assert {(size, crc) for _, _, size, crc, _ in sink.got} == set(traffic.sent)
     sink.stop()
+
+
+def tap_counts_what_its_queue_cannot_hold(net):
+    """The reader stands still: the kernel's queue for us fills, and drops what comes then."""
+    ours, traffic = net.namespace(), Traffic()
+    sink = Sink(net, ours, "vdev", "net_tap0,iface=tap0").ready()
+    net.ip(ours, "addr", "add", "10.8.0.1/24", "dev", "tap0")
+    net.ip(ours, "neigh", "add", "10.8.0.2", "lladdr", "02:00:00:00:00:02", "dev", "tap0")
+    sock, before = net.socket(ours, *UDP4), sink.stats()
+    os.kill(sink.pid(), signal.SIGSTOP)
+    try:
+        for _ in range(30):
+            traffic.send(sock, "10.8.0.2", PORT, [100] * 100)
+    finally:
+        os.kill(sink.pid(), signal.SIGCONT)
+    dropped = int(json.loads(net.ip(ours, "-j", "-s", "link", "show", "dev", "tap0"))[0]["stats64"]
+                  ["tx"]["dropped"])
+    assert dropped > 0, "the queue held all"
+    wait_until("the rest", lambda: sum(size == 100 for _, _, size, *_ in sink.got) >= 3000 - dropped)
+    stats = sink.stop()
+    assert before["tap_dropped"] == 0 and stats["tap_dropped"] == dropped, (before, stats, dropped)
+    assert sum(size == 100 for _, _, size, *_ in sink.got) == 3000 - dropped
 
 
 def tap_filter_opens_for_groups(net):

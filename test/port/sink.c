@@ -143,6 +143,7 @@ print_stats(const struct pst_ports *ports, struct pst_ksock *ksock)
 	       ", \"xdp_fill_ring_empty\": %" PRIu64 ", \"interface_rx_dropped\": %" PRIu64,
 		port.xdp_rx_dropped, port.xdp_rx_ring_full, port.xdp_fill_ring_empty,
 		port.interface_rx_dropped);
+	printf(", \"tap_dropped\": %" PRIu64, port.tap_dropped);
 	printf(", \"mbuf_cnt\": %u, \"mbuf_free_cnt\": %u, \"mbuf_unusable_cnt\": %u, \"link_up\": "
 	       "%d, \"mtu\": %u",
 		port.mbuf_cnt, port.mbuf_free_cnt, port.mbuf_unusable_cnt, port.link_up, port.mtu);
