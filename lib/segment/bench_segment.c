@@ -171,13 +171,15 @@ run(struct pst_datadir *dir, struct pst_appender *app, int idx, int sealed, uint
 	double of_large = run_stream(app, idx, large, large_len, bytes);
 	double of_small = run_stream(app, idx, small, small_len, bytes);
 
-	if (json) {
-		printf("{\"uring\": %.0f, \"log_large\": %.0f, \"log_small\": %.0f}\n", floor,
-			of_large, of_small);
-		return;
-	}
 	double sealed_large = run_stream(app, sealed, large, large_len, bytes);
 	double sealed_small = run_stream(app, sealed, small, small_len, bytes);
+
+	if (json) {
+		printf("{\"uring\": %.0f, \"log_large\": %.0f, \"log_small\": %.0f, "
+		       "\"sealed_large\": %.0f, \"sealed_small\": %.0f}\n",
+			floor, of_large, of_small, sealed_large, sealed_small);
+		return;
+	}
 	run_seal(large, large_len);
 	run_seal(small, small_len);
 	printf("floor: %.0f MB/s\n", floor);

@@ -12,8 +12,8 @@
  *
  *   .log of the segment being written:
  *
- *     0                                          durable end      file size      allocated
- *     | batch | batch | batch | batch |  batch  |  in flight |0000|...............|
+ *     0                                          durable end                   file size
+ *     | batch | batch | batch | batch |  batch  |  in flight |000000000000000000|
  *                                          ^ block of 4096 that the next write begins with again
  *
  * The file is written in whole blocks: its part-filled last block is padded with zeros and is

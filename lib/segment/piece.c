@@ -4,7 +4,8 @@
 #include "segment/log.h"
 
 #define ALLOCATE_BYTES_MIN (1024u * 1024)
-#define ALLOCATE_BYTES_MAX (64u * 1024 * 1024)
+#define ALLOCATE_BYTES_MAX (512u * 1024 * 1024)
+#define ALLOCATE_SPACE_DIV 16 /* of the free space at most this part: others need some, too */
 
 /* A piece behind the last one of the segment. The caller has made sure that one is free. */
 static struct pst_piece *
@@ -118,22 +119,30 @@ pst_pieces_fill(
 	}
 }
 
-/* Reserves blocks ahead of a write, so that a sync has less to record; also for the index entries
- * that go with them. Only a hint: where it cannot be done, the write finds out whether there is
- * room. */
+/* How much more to reserve. Each time, writes in flight are waited for: few steps, and small ones
+ * for small logs. */
+static uint64_t
+allocate_step(const struct pst_log *log, const struct pst_log_segment *segment)
+{
+	uint64_t space_bytes, free_bytes, most = ALLOCATE_BYTES_MAX;
+	pst_datadir_space(log->app->dir, &space_bytes, &free_bytes);
+	if (space_bytes > 0)
+		most = pst_min_u64(most, free_bytes / ALLOCATE_SPACE_DIV);
+	return pst_max_u64(ALLOCATE_BYTES_MIN, pst_min_u64(most, 8 * segment->allocated));
+}
+
+/* Reserves blocks ahead of a write and puts the file's end behind them: writes that extend a file
+ * are done one after the other (ext4, xfs), those within it side by side, and a sync has less to
+ * record. Also for the index entries that go with them. Only a hint: where it cannot be done, the
+ * write finds out whether there is room. */
 static void
 allocate_ahead(struct pst_log *log, struct pst_log_segment *segment, uint64_t end)
 {
 	if (end <= segment->allocated)
 		return;
 	struct pst_disk *disk = log->app->disk;
-	/* Each time, writes in flight are waited for: few steps, and small ones for small logs. */
-	uint64_t step = 8 * segment->allocated;
-	if (step < ALLOCATE_BYTES_MIN)
-		step = ALLOCATE_BYTES_MIN;
-	if (step > ALLOCATE_BYTES_MAX)
-		step = ALLOCATE_BYTES_MAX;
-	uint64_t to = pst_align_up(end, ALLOCATE_BYTES_MIN) + step - ALLOCATE_BYTES_MIN;
+	uint64_t to = pst_align_up(end, ALLOCATE_BYTES_MIN) + allocate_step(log, segment) -
+		      ALLOCATE_BYTES_MIN;
 	uint64_t limit = pst_align_up(log->segment_bytes_max, PST_BLOCK_BYTES);
 	if (to > limit)
 		to = pst_max_u64(limit, end);
@@ -142,6 +151,8 @@ allocate_ahead(struct pst_log *log, struct pst_log_segment *segment, uint64_t en
 		to = end; /* the reserve's blocks are for others, too */
 	else if (disk->ops->allocate(disk, segment->file, from, to - from) != 0)
 		to = end; /* try again with the next write */
+	else
+		disk->ops->truncate(disk, segment->file, to);
 	segment->allocated = to;
 	uint64_t entries = to / PST_INDEX_INTERVAL_BYTES + 1;
 	disk->ops->allocate(disk, segment->index.file, 0, entries * sizeof(struct pst_index_entry));

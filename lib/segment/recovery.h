@@ -53,6 +53,7 @@ struct pst_recover {
 
 	struct pst_scan scan;
 	struct pst_segment_scan seg; /* of the segment scanned last */
+	uint64_t data_end;           /* of that one: but for zeros reserved behind it */
 
 	/* recovery_seal.c; log->seal is of the segment scanned last. */
 	bool chained; /* link is what the next segment starts with; else not known */

@@ -178,12 +178,12 @@ static int
 mend_tail(struct pst_recover *r, int file, struct pst_found_segment *segment, int64_t next)
 {
 	enum tail tail;
-	uint64_t bytes = segment->bytes - r->seg.good_bytes;
 	int rc = judge_tail(r, segment, next, &tail);
 	if (rc < 0)
 		return rc;
 	if (tail == TAIL_DAMAGE)
 		return set_aside(r, file, segment);
+	uint64_t bytes = segment->bytes - r->seg.good_bytes;
 	rc = truncate_synced(r, file, segment, r->seg.good_bytes);
 	if (rc < 0)
 		return rc;
@@ -191,12 +191,33 @@ mend_tail(struct pst_recover *r, int file, struct pst_found_segment *segment, in
 		.kind = tail == TAIL_CUT ? PST_RECOVERY_CUT : PST_RECOVERY_TRIMMED,
 		.segment_base = segment->base_offset,
 		.pos = r->seg.good_bytes,
-		.bytes = bytes,
+		.bytes = tail == TAIL_CUT ? r->data_end - r->seg.good_bytes : bytes,
 	};
 	if (tail != TAIL_PADDING)
 		pst_recover_item(r, &item);
 	if (tail == TAIL_CUT)
-		r->report->cut_bytes += bytes;
+		r->report->cut_bytes += item.bytes;
+	return 0;
+}
+
+/* Zeros behind all that was promised at the end of a log are space reserved in advance: they are
+ * not copied or reported; the file is cut there as all others are. But as many stay as the last
+ * batch may end with. 0 or -errno. */
+static int
+leave_reserved(struct pst_recover *r, struct pst_found_segment *segment)
+{
+	const struct pst_mark *mark = r->mark;
+	uint64_t from = r->seg.good_bytes;
+	if (mark && mark->end.segment_base == segment->base_offset)
+		from = pst_max_u64(from, mark->end.segment_bytes);
+	if (from >= segment->bytes)
+		return 0;
+	int64_t end = pst_scan_data_end(&r->scan, from);
+	if (end < 0)
+		return pst_recover_read(r, (int)end);
+	r->data_end = (uint64_t)end;
+	segment->bytes = pst_min_u64(segment->bytes, r->data_end + PST_BATCH_WIRE_BYTES_MAX);
+	r->scan.limit = segment->bytes;
 	return 0;
 }
 
@@ -225,6 +246,9 @@ check_segment(struct pst_recover *r, uint32_t i, bool *sealed, bool *gone)
 		&r->progress->done_bytes, segment->bytes - r->seg.good_bytes, memory_order_relaxed);
 	if (rc == 0 && r->seg.result == PST_SCAN_IO)
 		rc = pst_recover_read(r, r->seg.error);
+	r->data_end = segment->bytes;
+	if (rc == 0 && next < 0)
+		rc = leave_reserved(r, segment);
 	if (rc == 0 && r->seg.good_bytes < segment->bytes) {
 		bool whole = r->seg.good_bytes == 0;
 		uint64_t before = r->report->set_aside_bytes;

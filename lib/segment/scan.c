@@ -178,6 +178,28 @@ pst_scan_zeros(struct pst_scan *scan, uint64_t pos)
 	return 1;
 }
 
+int64_t
+pst_scan_data_end(struct pst_scan *scan, uint64_t from)
+{
+	for (uint64_t end = scan->limit; end > from;) {
+		uint32_t len = (uint32_t)pst_min_u64(SCAN_BUF_BYTES, end - from);
+		const uint8_t *data;
+		int64_t n = fill(scan, end - len, len, len, &data);
+		if (n < 0)
+			return n;
+		if ((uint64_t)n < len)
+			return (int64_t)
+				scan->limit; /* it got shorter meanwhile: not ours to judge */
+		if (data[0] != 0 || memcmp(data, data + 1, len - 1) != 0) {
+			while (data[len - 1] == 0)
+				len--, end--;
+			return (int64_t)end;
+		}
+		end -= len;
+	}
+	return (int64_t)from;
+}
+
 int
 pst_image_add(struct pst_image *image, const void *data, size_t len)
 {

@@ -59,6 +59,9 @@ enum pst_scan_found pst_scan_find(struct pst_scan *scan, uint64_t pos, int64_t m
 /* 1: nothing but zeros from pos to the limit; 0: something else; -errno. */
 int pst_scan_zeros(struct pst_scan *scan, uint64_t pos);
 
+/* Where the zeros at the end begin that reach to the limit; not before from. Or -errno. */
+int64_t pst_scan_data_end(struct pst_scan *scan, uint64_t from);
+
 /* ---- a whole segment ---- */
 
 /* Bytes of an index file that are to be there. */

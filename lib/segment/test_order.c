@@ -196,7 +196,10 @@ Test(order, of_a_roll)
 	unsigned create = fault_find(&fault, 0, FAULT_OPEN, true, -1, name);
 	cr_assert_lt(create, fault.event_cnt);
 	int new = fault.events[create].file;
-	unsigned truncate = fault_find(&fault, open, FAULT_TRUNCATE, true, old, NULL);
+	/* The first ones reserve space. */
+	unsigned truncate = open, t = open;
+	while ((t = fault_find(&fault, t + 1, FAULT_TRUNCATE, true, old, NULL)) < create)
+		truncate = t;
 	unsigned sync = fault_find(&fault, truncate, FAULT_QUEUE_SYNC, true, old, NULL);
 	unsigned written = 0, w = open;
 	while ((w = fault_find(&fault, w + 1, FAULT_QUEUE_WRITE, true, old, NULL)) < create)

@@ -111,10 +111,10 @@ Test(recovery, from_every_truncation)
 		fix_open(f, &config);
 		cr_assert_eq(f->recovery.next_offset, 2 * whole, "cut to %zu", n);
 		/* Zeros are not counted: they say nothing. */
-		bool zeros = true;
-		for (size_t i = good; i < n; i++)
-			zeros = zeros && log[i] == 0;
-		cr_assert_eq(f->recovery.cut_bytes, zeros ? 0 : n - good, "cut to %zu", n);
+		uint64_t end = n;
+		while (end > good && log[end - 1] == 0)
+			end--;
+		cr_assert_eq(f->recovery.cut_bytes, end - good, "cut to %zu", n);
 		cr_assert_eq(f->recovery.set_aside_bytes, 0);
 		cr_assert_eq(fix_close(f), 0);
 		size_t got_len;
@@ -212,13 +212,15 @@ Test(recovery, keeps_every_damaged_byte)
 	log[ends[4] + 100] ^= 1; /* batch 5 of 0 to 7, behind the mark */
 	fix_write_file(f, LOG0, log, len);
 	recover_twice(f, 10);
-	cr_assert_eq(f->recovery.set_aside_bytes, len - ends[4]);
+	/* What was reserved behind the last batch may stay behind, all the rest is kept. */
+	cr_assert_geq(f->recovery.set_aside_bytes, ends[CNT - 1] - ends[4]);
 	cr_assert(fix_recovery_says(f, "set aside"));
 	char *names = fix_names(f), *name = strstr(names, "00000000000000000000.log.damaged-");
 	cr_assert_not_null(name, "%s", names);
 	strtok(name, " ");
 	uint8_t *kept = fix_file(f, name, &kept_len);
-	cr_assert_eq(kept_len, len - ends[4]);
+	cr_assert_eq(kept_len, f->recovery.set_aside_bytes);
+	cr_assert_leq(kept_len, len - ends[4]);
 	cr_assert_arr_eq(kept, log + ends[4], kept_len);
 	free(kept);
 	free(names);
@@ -290,7 +292,10 @@ Test(recovery, old_batches_do_not_come_back)
 	memcpy(log + ends[CNT - 1], log, ends[CNT - 1]);
 	fix_write_file(f, LOG0, log, 2 * ends[CNT - 1]);
 	recover_twice(f, 2 * CNT);
-	cr_assert_eq(f->recovery.cut_bytes, ends[CNT - 1]);
+	uint64_t end = ends[CNT - 1];
+	while (log[end - 1] == 0)
+		end--; /* zeros at the end say nothing */
+	cr_assert_eq(f->recovery.cut_bytes, end);
 	cr_assert_eq(f->recovery.set_aside_bytes, 0);
 	cr_assert_eq(expect_true_records(f), 2 * CNT);
 	free(log);
