@@ -32,7 +32,8 @@ struct ack {
 	uint64_t number; /* of the batch's first record */
 	int64_t base_offset;
 	uint32_t record_cnt;
-	uint16_t partition;
+	uint8_t partition;
+	bool log_failed; /* for good, before this batch came back */
 	uint16_t status; /* enum pst_append_status */
 };
 static_assert(sizeof(struct ack) == 24, "test/crash/judge.py reads it");
@@ -126,7 +127,7 @@ make_batch(struct pst_batch_encoder *encoder, struct buf *buf, uint64_t seed, ui
 
 	buf->ack = (struct ack){.number = *number,
 		.record_cnt = 1 + (uint32_t)mixed(*number) % 12,
-		.partition = (uint16_t)(mixed(*number + 1) % PARTITION_CNT)};
+		.partition = (uint8_t)(mixed(*number + 1) % PARTITION_CNT)};
 	pst_batch_begin(encoder, buf->wire);
 	for (uint32_t i = 0; i < buf->ack.record_cnt; i++) {
 		struct pst_record record = {.value = value,
@@ -141,13 +142,19 @@ static bool
 settle(struct pst_appender *app)
 {
 	struct pst_append_done done[BUF_CNT];
-	bool failed = false;
+	bool failed = false, log_failed[PARTITION_CNT];
+	for (int p = 0; p < PARTITION_CNT; p++) {
+		struct pst_log_stats stats;
+		pst_log_stats(app, p, &stats);
+		log_failed[p] = stats.failed;
+	}
 	unsigned cnt = pst_appender_poll(app, now_ns(), done, BUF_CNT);
 
 	for (unsigned i = 0; i < cnt; i++) {
 		struct buf *buf = done[i].cookie;
 		buf->ack.status = (uint16_t)done[i].status;
 		buf->ack.base_offset = done[i].base_offset;
+		buf->ack.log_failed = log_failed[buf->ack.partition];
 		failed |= done[i].status != PST_APPEND_DURABLE;
 		if (write(STDOUT_FILENO, &buf->ack, sizeof(buf->ack)) != sizeof(buf->ack))
 			exit(1);

@@ -9,8 +9,8 @@ import struct
 from disks import *
 
 CRASH_LOG = BUILD / "test/crash/crash_log"
-ACK = struct.Struct("<QqIHH")  # number, base offset, records, partition, status
-DURABLE, WRITE_FAILED, SYNC_FAILED = 0, 1, 2
+ACK = struct.Struct("<QqIB?H")  # number, base offset, records, partition, log failed, status
+DURABLE, WRITE_FAILED, SYNC_FAILED, DISK_FULL = range(4)
 RUN_NUMBERS = 1 << 32  # each run numbers its events from a multiple of this on
 
 
@@ -56,10 +56,11 @@ class Log:
             raise Failed(f"crash_log does not end\n{end_of(self.said)}")
 
     def last_run(self):
-        """(status, records) of each batch that the last run gave back, in order."""
+        """(status, whether its log had failed before) of each batch that the last run gave back,
+        in order."""
         whole = self.acks.read_bytes()
         cut = len(whole) - len(whole) % ACK.size
-        return [(a[4], a[2]) for a in ACK.iter_unpack(whole[self.begin : cut])]
+        return [(a[5], a[4]) for a in ACK.iter_unpack(whole[self.begin : cut])]
 
     def trim(self):
         """A kill may leave part of an acknowledgement: nobody has got it."""
