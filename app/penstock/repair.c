@@ -8,22 +8,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "data_dirs.h"
 #include "penstock.h"
 #include "segment/repair.h"
 
 struct run {
-	const char *data_dir;
+	struct data_dirs dirs;
+	char **partitions; /* of all directories */
+	unsigned partition_cnt;
+	bool apply, as_json;
+	const char *data_dir; /* that is worked on */
 	bool quiet;
-	json_t *items;
+	json_t *items;   /* of data_dir */
+	json_t *reports; /* with --json, of several directories; else NULL */
 };
 
 static void
 print_help(void)
 {
-	fputs("usage: penstock repair [--apply] [--json] DATA [PARTITION ...]\n"
+	fputs("usage: penstock repair [--apply] [--json] {DATA | --profile FILE} [PARTITION ...]\n"
 	      "\n"
 	      "Says what can be done for a damaged log, of all partitions or of those named\n"
 	      "(TOPIC-NUMBER), and does it only with --apply. The daemon must not run.\n"
@@ -36,7 +43,8 @@ print_help(void)
 	      "\n"
 	      "  --apply     do it; also writes DATA/penstock.repair-TIME.json, which lists what\n"
 	      "              was done and every range that is not valid\n"
-	      "  --json      one JSON object instead of lines\n"
+	      "  --profile FILE  each of the data directories that this profile names\n"
+	      "  --json      one JSON object instead of lines; an array, of several directories\n"
 	      "  -h, --help  print this\n"
 	      "\n"
 	      "Exit status: 0 nothing was to be done, or all was; 1 there is something to do, or\n"
@@ -45,8 +53,10 @@ print_help(void)
 }
 
 static void
-print_item(const struct pst_repair_item *i)
+print_item(const char *in, const struct pst_repair_item *i)
 {
+	if (in)
+		printf("%s/", in);
 	printf("%s: ", i->partition);
 	switch (i->kind) {
 	case PST_REPAIR_RECOVERS:
@@ -88,6 +98,13 @@ print_item(const struct pst_repair_item *i)
 	putchar('\n');
 }
 
+/* To tell lines of several directories apart. */
+static const char *
+prefix(const struct run *run)
+{
+	return run->dirs.cnt > 1 ? run->data_dir : NULL;
+}
+
 static void
 take_item(void *arg, const struct pst_repair_item *i)
 {
@@ -96,7 +113,7 @@ take_item(void *arg, const struct pst_repair_item *i)
 	bool offsets = i->kind != PST_REPAIR_DAMAGED && i->kind != PST_REPAIR_RECOVERS &&
 		       i->kind != PST_REPAIR_SETS_ASIDE;
 	if (!run->quiet)
-		print_item(i);
+		print_item(prefix(run), i);
 	snprintf(crc, sizeof(crc), "%08x", i->crc);
 	json_t *item = json_pack(
 		"{s:s, s:s}", "kind", pst_repair_kind_name(i->kind), "partition", i->partition);
@@ -179,30 +196,50 @@ failed(const struct pst_diag *diag)
 	return EXIT_USAGE;
 }
 
+static void
+print_totals(
+	const struct run *run, const char *state, const struct pst_repair_totals *totals, bool more)
+{
+	if (run->as_json) {
+		json_t *all = report(run, state, totals);
+		if (run->reports) {
+			json_array_append_new(run->reports, all);
+			return;
+		}
+		json_dumpf(all, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+		putchar('\n');
+		json_decref(all);
+		return;
+	}
+	if (prefix(run))
+		printf("%s: ", run->data_dir);
+	printf("%s: %" PRIu64 " batches (%" PRIu64 " bytes) put back, %" PRIu64 " offsets lost%s\n",
+		state, totals->back_cnt, totals->back_bytes, totals->lost_cnt,
+		more ? "; --apply does it" : "");
+}
+
 /* First what would be done, also for the report: it is there before anything is changed. */
 static int
-repair(struct run *run, struct pst_repair_config *config, bool apply, bool as_json)
+repair(struct run *run, struct pst_repair_config *config)
 {
 	struct pst_repair_totals totals;
 	struct pst_diag diag;
 	char path[4096], stamp[32];
 	time_t now = time(NULL);
 	struct tm tm;
-	config->say = take_item;
-	config->arg = run;
-	run->quiet = as_json || apply;
+	run->quiet = run->as_json || run->apply;
 	if (pst_repair(NULL, config, &totals, &diag) < 0)
 		return failed(&diag);
 	int status = totals.action_cnt > 0 ? EXIT_FINDING : EXIT_DONE;
 	const char *state = totals.action_cnt > 0 ? "to be done" : "nothing to do";
-	if (apply && totals.action_cnt > 0) {
+	if (run->apply && totals.action_cnt > 0) {
 		gmtime_r(&now, &tm);
 		strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
 		snprintf(path, sizeof(path), "%s/penstock.repair-%s.json", run->data_dir, stamp);
 		if (keep_report(run, path, "begun", &totals) < 0)
 			return EXIT_FINDING;
 		json_array_clear(run->items);
-		run->quiet = as_json;
+		run->quiet = run->as_json;
 		config->apply = true;
 		if (pst_repair(NULL, config, &totals, &diag) < 0) {
 			failed(&diag);
@@ -211,16 +248,71 @@ repair(struct run *run, struct pst_repair_config *config, bool apply, bool as_js
 		state = "done";
 		status = keep_report(run, path, state, &totals) < 0 ? EXIT_FINDING : EXIT_DONE;
 	}
-	if (as_json) {
-		json_t *all = report(run, state, &totals);
-		json_dumpf(all, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	print_totals(run, state, &totals, status == EXIT_FINDING && !run->apply);
+	return status;
+}
+
+static bool
+has_partition(const char *data_dir, const char *partition)
+{
+	struct stat st;
+	char *path;
+	if (asprintf(&path, "%s/%s", data_dir, partition) < 0)
+		return false;
+	bool found = stat(path, &st) == 0;
+	free(path);
+	return found;
+}
+
+/* One directory; of the partitions named those that lie in it. */
+static int
+repair_dir(struct run *run)
+{
+	struct pst_repair_config config = {.data_dir = run->data_dir, .say = take_item, .arg = run};
+	char **here = calloc(run->partition_cnt + 1, sizeof(*here));
+	if (!here)
+		return failed(&(struct pst_diag){.text = "out of memory"});
+	for (unsigned i = 0; i < run->partition_cnt; i++) {
+		if (run->dirs.cnt == 1 || has_partition(run->data_dir, run->partitions[i]))
+			here[config.partition_cnt++] = run->partitions[i];
+	}
+	config.partitions = here;
+	int status = EXIT_DONE;
+	if (run->partition_cnt == 0 || config.partition_cnt > 0) {
+		run->items = json_array();
+		status = repair(run, &config);
+		json_decref(run->items);
+	}
+	free(here);
+	return status;
+}
+
+/* All directories, also those behind one that cannot be repaired. */
+static int
+repair_dirs(struct run *run)
+{
+	int status = EXIT_DONE;
+	for (unsigned i = 0; i < run->partition_cnt; i++) {
+		unsigned d = 0;
+		while (d < run->dirs.cnt && !has_partition(run->dirs.paths[d], run->partitions[i]))
+			d++;
+		if (d == run->dirs.cnt && d > 1)
+			return pst_usage_error("repair",
+				"%s: no such partition in any data "
+				"directory of the profile",
+				run->partitions[i]);
+	}
+	if (run->as_json && run->dirs.cnt > 1)
+		run->reports = json_array();
+	for (unsigned d = 0; d < run->dirs.cnt; d++) {
+		run->data_dir = run->dirs.paths[d];
+		int one = repair_dir(run);
+		status = one > status ? one : status;
+	}
+	if (run->reports) {
+		json_dumpf(run->reports, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		putchar('\n');
-		json_decref(all);
-	} else {
-		printf("%s: %" PRIu64 " batches (%" PRIu64 " bytes) put back, %" PRIu64
-		       " offsets lost%s\n",
-			state, totals.back_cnt, totals.back_bytes, totals.lost_cnt,
-			status == EXIT_FINDING && !apply ? "; --apply does it" : "");
+		json_decref(run->reports);
 	}
 	return status;
 }
@@ -229,34 +321,37 @@ int
 pst_cmd_repair(int argc, char **argv)
 {
 	static const struct option names[] = {{"help", no_argument, NULL, 'h'},
-		{"apply", no_argument, NULL, 'a'}, {"json", no_argument, NULL, 'j'}, {NULL}};
-	bool apply = false, as_json = false;
-	int option;
+		{"apply", no_argument, NULL, 'a'}, {"json", no_argument, NULL, 'j'},
+		{"profile", required_argument, NULL, 'P'}, {NULL}};
+	struct run run = {0};
+	int option, rc = -1;
 	opterr = 0; /* the words are ours */
-	while ((option = getopt_long(argc, argv, ":h", names, NULL)) != -1) {
+	while (rc < 0 && (option = getopt_long(argc, argv, ":h", names, NULL)) != -1) {
 		switch (option) {
 		case 'h':
 			print_help();
 			return EXIT_DONE;
 		case 'a':
-			apply = true;
+			run.apply = true;
 			break;
 		case 'j':
-			as_json = true;
+			run.as_json = true;
+			break;
+		case 'P':
+			rc = data_dirs_load(&run.dirs, "repair", optarg);
 			break;
 		default:
-			return pst_option_error("repair", option, argv);
+			rc = pst_option_error("repair", option, argv);
 		}
 	}
-	if (argc == optind)
-		return pst_usage_error("repair", "give a data directory");
-	struct run run = {.data_dir = argv[optind], .items = json_array()};
-	struct pst_repair_config config = {
-		.data_dir = run.data_dir,
-		.partitions = argv + optind + 1,
-		.partition_cnt = (unsigned)(argc - optind - 1),
-	};
-	int rc = repair(&run, &config, apply, as_json);
-	json_decref(run.items);
+	if (rc < 0 && !run.dirs.profile)
+		rc = optind < argc
+			     ? data_dirs_add(&run.dirs, "repair", argv[optind++])
+			     : pst_usage_error("repair", "give a data directory, or --profile");
+	run.partitions = argv + optind;
+	run.partition_cnt = (unsigned)(argc - optind);
+	if (rc < 0)
+		rc = repair_dirs(&run);
+	data_dirs_free(&run.dirs);
 	return rc;
 }

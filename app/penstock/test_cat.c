@@ -505,6 +505,21 @@ Test(verify, a_new_directory_is_sound)
 	store_remove(&store);
 }
 
+/* Alters a byte of the first batch of syslog-0. */
+static void
+store_harm(const struct store *s)
+{
+	char name[300];
+	snprintf(name, sizeof(name), "%s/syslog-0/%020d.log", s->path, 0);
+	FILE *f = fopen(name, "r+");
+	cr_assert_not_null(f);
+	fseek(f, 100, SEEK_SET);
+	int byte = getc(f);
+	fseek(f, 100, SEEK_SET);
+	putc(byte ^ 1, f);
+	fclose(f);
+}
+
 Test(repair, says_then_does)
 {
 	char name[300], line[1024] = "";
@@ -513,14 +528,7 @@ Test(repair, says_then_does)
 	store_open(&store);
 	store_write(&store, 0, 30, 50);
 	store_close(&store);
-	snprintf(name, sizeof(name), "%s/syslog-0/%020d.log", store.path, 0);
-	FILE *f = fopen(name, "r+");
-	cr_assert_not_null(f);
-	fseek(f, 100, SEEK_SET);
-	int byte = getc(f);
-	fseek(f, 100, SEEK_SET);
-	putc(byte ^ 1, f);
-	fclose(f);
+	store_harm(&store);
 	struct child c = COMMAND(pst_cmd_repair, "repair", store.path, "syslog-0");
 	while (fgets(line, sizeof(line), c.out)) {
 	}
@@ -560,4 +568,50 @@ Test(repair, says_then_does)
 	expect_end(&c);
 	cr_assert_eq(end_command(&c), EXIT_USAGE);
 	store_remove(&store);
+}
+
+/* Each of a profile's directories; what cannot be repaired in one keeps nothing from the others. */
+Test(repair, of_a_profile)
+{
+	static struct store other;
+	char file[] = "/tmp/penstock-profile-XXXXXX", line[1024] = "", last[1100];
+	struct pst_verify_totals totals;
+	store_open(&store);
+	store_write(&store, 0, 30, 50);
+	store_close(&store);
+	store_open(&other);
+	store_write(&other, 0, 30, 50);
+	store_close(&other);
+	store_harm(&other);
+	FILE *f = fdopen(mkstemp(file), "w");
+	cr_assert_not_null(f);
+	fprintf(f,
+		"name: n\ndata: {dirs: [%s, %s]}\nports: [{name: p, vdev: net_ring0}]\n"
+		"streams: [{name: syslog}]\n"
+		"listeners: [{name: l, addresses: [\"*\"], port: 5514, stream: syslog}]\n",
+		store.path, other.path);
+	fclose(f);
+	struct child c = COMMAND(pst_cmd_repair, "repair", "--profile", file, "syslog-9");
+	expect_end(&c);
+	cr_assert_eq(end_command(&c), EXIT_USAGE);
+	c = COMMAND(pst_cmd_repair, "repair", "--profile", file, "--json");
+	json_t *all = json_loadf(c.out, 0, NULL);
+	cr_assert_eq(json_array_size(all), 2);
+	cr_assert_str_eq(json_string_value(json_object_get(json_array_get(all, 0), "state")),
+		"nothing to do");
+	cr_assert_str_eq(
+		json_string_value(json_object_get(json_array_get(all, 1), "state")), "to be done");
+	json_decref(all);
+	cr_assert_eq(end_command(&c), EXIT_FINDING);
+	c = COMMAND(pst_cmd_repair, "repair", "--profile", file, "--apply", "syslog-0");
+	while (fgets(line, sizeof(line), c.out)) {
+	}
+	snprintf(last, sizeof(last), "%s: done: ", other.path);
+	cr_assert_eq(strncmp(line, last, strlen(last)), 0, "%s", line);
+	cr_assert_eq(end_command(&c), EXIT_DONE);
+	cr_assert_eq(pst_verify(other.path, NULL, &totals), 0);
+	cr_assert_eq(totals.finding_cnt, 0);
+	unlink(file);
+	store_remove(&store);
+	store_remove(&other);
 }
