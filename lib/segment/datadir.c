@@ -287,9 +287,37 @@ pst_datadir_close(struct pst_datadir *dir)
 	free(dir);
 }
 
+/* Whether somebody removed the directory, moved it away, or removed the marks in it: what is synced
+ * now is found by no start. */
+static bool
+is_gone(struct pst_datadir *dir)
+{
+	const struct pst_disk_ops *ops = dir->disk->ops;
+	struct pst_disk_stat ours, named;
+	if (ops->stat(dir->disk, dir->fd, &ours) != 0)
+		return false;
+	if (ours.link_cnt == 0)
+		return true;
+	if (pst_durable_removed(&dir->durable))
+		return true;
+	int fd = ops->open(dir->disk, PST_DISK_CWD, dir->path, PST_DISK_DIR);
+	if (fd == -ENOENT || fd == -ENOTDIR)
+		return true;
+	/* What cannot be looked at may be ours. */
+	int rc = fd < 0 ? fd : ops->stat(dir->disk, fd, &named);
+	if (fd >= 0)
+		ops->close(dir->disk, fd);
+	return rc == 0 && (named.dev != ours.dev || named.ino != ours.ino);
+}
+
 int
 pst_datadir_checkpoint(struct pst_datadir *dir)
 {
+	if (is_gone(dir)) {
+		atomic_store_explicit(&dir->failed, true, memory_order_relaxed);
+		pst_dir_error(dir, ENOENT);
+		return -ENOENT;
+	}
 	atomic_store_explicit(&dir->checkpoint_wanted, false, memory_order_relaxed);
 	for (uint32_t i = 0; i < dir->mark_cnt; i++) {
 		struct pst_durable end;

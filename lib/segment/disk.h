@@ -41,6 +41,7 @@ struct pst_disk_stat {
 	uint64_t bytes;
 	uint64_t allocated_bytes;
 	uint64_t dev, ino;
+	uint64_t link_cnt; /* 0: nobody can open it any more */
 	uint32_t mode, uid, gid;
 	int64_t mtime_ns;
 };

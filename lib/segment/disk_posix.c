@@ -8,6 +8,17 @@
 
 #include "segment/disk.h"
 
+/* Nobody writes into a FIFO or a device that stands where a file of ours should. -ENXIO: as the
+ * kernel says of a FIFO that nobody reads. */
+static int
+check_kind(int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) != 0)
+		return -errno;
+	return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? 0 : -ENXIO;
+}
+
 static int
 posix_open(struct pst_disk *disk, int dir, const char *name, unsigned flags)
 {
@@ -21,9 +32,18 @@ posix_open(struct pst_disk *disk, int dir, const char *name, unsigned flags)
 		oflags |= O_DIRECT;
 	if (flags & PST_DISK_DIR)
 		oflags |= O_DIRECTORY;
-	int fd = openat(dir == PST_DISK_CWD ? AT_FDCWD : dir, name, oflags, 0640);
-	if (fd >= 0)
-		return fd;
+	/* O_NONBLOCK: to open a FIFO waits for its other end. */
+	int fd = openat(dir == PST_DISK_CWD ? AT_FDCWD : dir, name, oflags | O_NONBLOCK, 0640);
+	if (fd >= 0) {
+		int rc = check_kind(fd);
+		/* io_uring would give EAGAIN where it should wait. */
+		if (rc == 0 && fcntl(fd, F_SETFL, oflags & O_DIRECT) != 0)
+			rc = -errno;
+		if (rc == 0)
+			return fd;
+		close(fd);
+		return rc;
+	}
 	int err = errno;
 	struct stat st;
 	/* With O_DIRECTORY the kernel says ENOTDIR for a symbolic link, too. */
@@ -130,6 +150,7 @@ posix_stat(struct pst_disk *disk, int file, struct pst_disk_stat *out)
 		.allocated_bytes = (uint64_t)st.st_blocks * 512,
 		.dev = st.st_dev,
 		.ino = st.st_ino,
+		.link_cnt = st.st_nlink,
 		.mode = st.st_mode,
 		.uid = st.st_uid,
 		.gid = st.st_gid,
@@ -171,9 +192,14 @@ posix_list(struct pst_disk *disk, int dir, int (*visit)(void *arg, const char *n
 static int
 posix_lock(struct pst_disk *disk, int dir, const char *name, int *file)
 {
-	int fd = openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+	int fd = openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0640);
 	if (fd < 0)
 		return -errno;
+	int rc = check_kind(fd);
+	if (rc < 0) {
+		close(fd);
+		return rc;
+	}
 	*file = fd;
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;

@@ -100,6 +100,8 @@ pst_drive_id_read(struct pst_disk *disk, const char *path, struct pst_drive_id *
 		return dir;
 	int file = ops->open(disk, dir, PST_DRIVE_ID_NAME, 0);
 	ops->close(disk, dir);
+	if (file == -ELOOP || file == -ENXIO || file == -EACCES)
+		return -EBADMSG;
 	if (file < 0)
 		return file;
 	char *text = malloc(FILE_BYTES_MAX + 1);
@@ -108,6 +110,8 @@ pst_drive_id_read(struct pst_disk *disk, const char *path, struct pst_drive_id *
 	if (n >= 0) {
 		text[n] = '\0';
 		n = parse_checked(out, text, (size_t)n);
+	} else if (n == -EISDIR) {
+		n = -EBADMSG;
 	}
 	free(text);
 	return (int)n;

@@ -22,7 +22,7 @@ struct pst_drive_id {
 };
 
 /* Reads the file of the directory at path. 0; -ENOENT: no directory, or no file in it; -EBADMSG:
- * not what was written; -errno. */
+ * not what was written, or not a file that we may read; -errno. */
 int pst_drive_id_read(struct pst_disk *disk, const char *path, struct pst_drive_id *out);
 
 /* Replaces the file, synced with its directory. 0 or -errno. */

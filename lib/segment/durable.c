@@ -188,6 +188,13 @@ slot_load(struct pst_disk *disk, int file, unsigned slot, uint8_t **data, uint64
 	return 0;
 }
 
+bool
+pst_durable_removed(const struct pst_durable_file *file)
+{
+	struct pst_disk_stat st;
+	return file->disk->ops->stat(file->disk, file->file, &st) == 0 && st.link_cnt == 0;
+}
+
 int
 pst_durable_load(
 	struct pst_disk *disk, int dir, struct pst_mark *marks, uint32_t *cnt, uint64_t *generation)

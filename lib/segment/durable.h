@@ -39,6 +39,9 @@ void pst_durable_close(struct pst_durable_file *file);
 /* Writes the other slot and syncs it. 0 or -errno. */
 int pst_durable_write(struct pst_durable_file *file, const struct pst_mark *marks, uint32_t cnt);
 
+/* Whether its last name is gone: what is written is found by no start. */
+bool pst_durable_removed(const struct pst_durable_file *file);
+
 /* Reads the newest good slot into marks (cap PST_LIVE_SLOTS_MAX). 0; -ENOENT: no file; -EBADMSG:
  * neither slot is good; -errno. generation may be NULL. */
 int pst_durable_load(struct pst_disk *disk, int dir, struct pst_mark *marks, uint32_t *cnt,

@@ -86,8 +86,8 @@ pst_partitions_open(struct pst_datadir *dir, struct pst_diag *diag)
 	char *text = NULL;
 	int rc = disk->ops->open(disk, dir->fd, PARTITIONS_NAME, PST_DISK_WRITE | PST_DISK_CREATE);
 	if (rc < 0)
-		return pst_diag_set(
-			diag, PARTITIONS_NAME, 0, NULL, NULL, "cannot open: %s", strerror(-rc));
+		return pst_diag_set(diag, dir->path, 0, PARTITIONS_NAME, NULL, "cannot open: %s",
+			strerror(-rc));
 	dir->partitions_file = rc;
 	rc = disk->ops->stat(disk, dir->partitions_file, &st);
 	if (rc == 0 && st.bytes > PARTITIONS_BYTES_MAX)
@@ -98,8 +98,8 @@ pst_partitions_open(struct pst_datadir *dir, struct pst_diag *diag)
 	}
 	int64_t n = rc < 0 ? rc : disk->ops->read(disk, dir->partitions_file, text, st.bytes, 0);
 	if (n < 0)
-		rc = pst_diag_set(
-			diag, PARTITIONS_NAME, 0, NULL, NULL, "cannot read: %s", strerror((int)-n));
+		rc = pst_diag_set(diag, dir->path, 0, PARTITIONS_NAME, NULL, "cannot read: %s",
+			strerror((int)-n));
 	else
 		rc = parse_all(dir, text, (uint64_t)n, diag);
 	/* The name must last before a number is given out. */
@@ -192,7 +192,7 @@ pst_datadir_partition(
 		return -1;
 	int rc = pst_partitions_append(dir, &no);
 	if (rc < 0)
-		return pst_diag_set(diag, PARTITIONS_NAME, 0, NULL, NULL, "cannot add a line: %s",
-			strerror(-rc));
+		return pst_diag_set(diag, dir->path, 0, PARTITIONS_NAME, NULL,
+			"cannot add a line: %s", strerror(-rc));
 	return (int)next;
 }

@@ -213,6 +213,66 @@ Test(datadir, marks_survive_harm_to_either_slot)
 	fix_free(f);
 }
 
+/* rm or mv under a running daemon: what it acknowledges from now on nobody would find. */
+static void
+lose_it(const char *command)
+{
+	struct fix *f = fix_new(false);
+	struct pst_log_config config = fix_log_config();
+	char line[512];
+	fix_open(f, &config);
+	fix_append_some(f, 1, 300);
+	cr_assert_eq(pst_datadir_checkpoint(f->dir), 0);
+	cr_assert_eq(pst_datadir_error(f->dir), 0);
+	snprintf(line, sizeof(line), command, f->path, f->path);
+	cr_assert_eq(system(line), 0, "%s", line);
+	cr_assert_eq(pst_datadir_checkpoint(f->dir), -ENOENT);
+	cr_assert_eq(pst_datadir_error(f->dir), ENOENT);
+	fix_batch(f, 2, 300, 1000);
+	fix_append(f);
+	fix_rest(f);
+	cr_assert_neq(f->result->status[f->taken_cnt - 1], PST_APPEND_DURABLE);
+	fix_close(f);
+	snprintf(line, sizeof(line), "rm -rf %s.away", f->path);
+	cr_assert_eq(system(line), 0);
+	fix_free(f);
+}
+
+Test(datadir, removed_under_a_daemon)
+{
+	lose_it("rm -r %s");
+	lose_it("rm -r %s/*");
+	lose_it("mv %s %s.away");
+	lose_it("mv %1$s %1$s.away && cp -r %1$s.away %1$s");
+}
+
+/* Whatever stands in the place of a file of ours: said, and never waited for. */
+Test(datadir, odd_files_are_refused)
+{
+	static const char *const names[] = {
+		"penstock.durable", "penstock.lock", "penstock.partitions", "penstock.reserve"};
+	static const char *const makes[] = {"mkfifo %s", "mkdir %s", "ln -s /etc/hostname %s"};
+	for (unsigned i = 0; i < PST_ARRAY_CNT(names); i++) {
+		for (unsigned m = 0; m < PST_ARRAY_CNT(makes); m++) {
+			struct fix *f = fix_new(false);
+			struct pst_log_config config = fix_log_config();
+			struct pst_datadir *dir;
+			struct pst_diag diag;
+			char path[400], line[800];
+			fix_open(f, &config);
+			fix_close(f);
+			snprintf(path, sizeof(path), "%s/%s", f->path, names[i]);
+			cr_assert_eq(unlink(path), 0);
+			snprintf(line, sizeof(line), makes[m], path);
+			cr_assert_eq(system(line), 0);
+			cr_assert_eq(pst_datadir_open(f->path, &dir, &diag), -1, "%s", line);
+			cr_assert(strstr(diag.text, names[i]) || strstr(diag.key, names[i]), "%s",
+				diag.text);
+			fix_free(f);
+		}
+	}
+}
+
 Test(datadir, one_writer_a_partition)
 {
 	struct fix *f = fix_new(false);

@@ -368,6 +368,7 @@ s_stat(struct pst_disk *disk, int file, struct pst_disk_stat *out)
 		.allocated_bytes = dir ? 4096 : sim_image_blocks(d->view, node) * SIM_BLOCK_BYTES,
 		.dev = 1,
 		.ino = node,
+		.link_cnt = 1,
 		.mode = dir ? 040750 : 0100640,
 		.mtime_ns = d->now_ns,
 	};
