@@ -10,8 +10,10 @@
 #include "base/log.h"
 #include "pipeline/watch.h"
 
-#define LOOK_NS      UINT64_C(1000000000)
-#define SPREAD_TICKS 10 /* an interval of the spread, in seconds */
+#define LOOK_NS UINT64_C(1000000000)
+#define LOOK_NS_MIN                                                                                \
+	UINT64_C(100000000) /* less, and an lcore that only waits for its CPU is stuck */
+#define SPREAD_TICKS 10     /* an interval of the spread, in seconds */
 
 struct pst_service {
 	struct pst_pipeline *pipeline;
@@ -91,7 +93,7 @@ pst_service_start(struct pst_pipeline *p, struct pst_service **out)
 	s->pipeline = p;
 	s->look_ns = LOOK_NS;
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
-		s->look_ns = pst_max_u64(1000000, pst_min_u64(LOOK_NS, watchdog_us * 1000 / 2));
+		s->look_ns = pst_max_u64(LOOK_NS_MIN, pst_min_u64(LOOK_NS, watchdog_us * 1000 / 2));
 	pthread_mutex_init(&s->mutex, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
