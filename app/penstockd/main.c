@@ -12,11 +12,13 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "eal.h"
 #include "metrics/metrics.h"
+#include "pipeline/watch.h"
 #include "service.h"
 #include "telemetry/telemetry.h"
 #include "topology.h"
@@ -344,6 +346,24 @@ say_books(const struct pst_book *book)
 		(long long)pst_cell_events_residual(&sum));
 }
 
+/* An lcore hangs: nothing that it may still use can be freed, and nobody could wait for it. The
+ * kernel takes all back; the next start finds a data directory as after a kill. */
+static void
+end_without(struct daemon *d)
+{
+	char names[100];
+
+	pst_watch_name_stuck(&d->pipeline, names, sizeof(names));
+	if (atomic_load_explicit(&d->pipeline.stuck_writers, memory_order_relaxed) != 0)
+		pst_storage_checkpoint(d->profile, &d->storage, true);
+	else if (pst_storage_close(d->profile, &d->storage) != 0) /* the writers have ended */
+		pst_error("a segment could not be closed cleanly");
+	pst_error("stuck: %s: does not end; ending without it: what it held is lost and in no "
+		  "book, the next start recovers the rest",
+		names);
+	_exit(EXIT_FAILURE);
+}
+
 static int
 stop_pipeline(struct daemon *d)
 {
@@ -354,7 +374,10 @@ stop_pipeline(struct daemon *d)
 	/* Their threads live on: none may find lcores that have ended. */
 	pst_metrics_detach(d->metrics);
 	pst_telemetry_unregister();
-	if (!pst_pipeline_stop(&d->pipeline, STOP_LIMIT_NS)) {
+	enum pst_stop stopped = pst_pipeline_stop(&d->pipeline, STOP_LIMIT_NS);
+	if (stopped == PST_STOP_STUCK)
+		end_without(d);
+	if (stopped != PST_STOP_DRAINED) {
 		pst_error("not everything could be drained within %u s",
 			(unsigned)(STOP_LIMIT_NS / 1000000000));
 		status = EXIT_FAILURE;

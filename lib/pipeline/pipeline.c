@@ -8,6 +8,7 @@
 #include "base/clock.h"
 
 #define STOP_POLL_NS    500000
+#define END_LIMIT_NS    UINT64_C(3000000000) /* for the lcores' last turn */
 #define RECORD_LIMIT_NS UINT64_C(3000000000) /* for the ledger's last records */
 
 int
@@ -402,43 +403,71 @@ pst_pipeline_reload_rules(struct pst_pipeline *p, struct pst_diag *diag)
 /* ---- stop ---- */
 
 static bool
+reached(const _Atomic enum pst_phase *its, enum pst_phase phase)
+{
+	/* Pairs with the releases at the end of the lcores' turns. */
+	return atomic_load_explicit(its, memory_order_acquire) >= phase;
+}
+
+static bool
 all_reached(const struct pst_pipeline *p, enum pst_phase phase)
 {
-	/* Pair with the releases at the end of the lcores' turns. */
 	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt; i++)
-		if (atomic_load_explicit(&p->rx[i]->reached, memory_order_acquire) < phase)
+		if (!reached(&p->rx[i]->reached, phase))
 			return false;
 	for (uint16_t i = 0; i < p->profile->writer_cnt; i++)
-		if (atomic_load_explicit(&p->writers[i]->reached, memory_order_acquire) < phase)
+		if (!reached(&p->writers[i]->reached, phase))
 			return false;
 	return true;
 }
 
-bool
+/* Who has not ended its loop. */
+static enum pst_stop
+find_stuck(struct pst_pipeline *p)
+{
+	uint32_t stuck_rx = 0, stuck_writers = 0;
+
+	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt; i++)
+		stuck_rx |= (uint32_t)!reached(&p->rx[i]->reached, PST_PHASE_END) << i;
+	for (uint16_t i = 0; i < p->profile->writer_cnt; i++)
+		stuck_writers |= (uint32_t)!reached(&p->writers[i]->reached, PST_PHASE_END) << i;
+	atomic_store_explicit(&p->stuck_rx, stuck_rx, memory_order_relaxed);
+	atomic_store_explicit(&p->stuck_writers, stuck_writers, memory_order_relaxed);
+	return stuck_rx | stuck_writers ? PST_STOP_STUCK : PST_STOP_LATE;
+}
+
+/* False: not until then. */
+static bool
+await_phase(const struct pst_pipeline *p, enum pst_phase phase, uint64_t end_tsc)
+{
+	while (!all_reached(p, phase)) {
+		if (pst_clock_tsc() > end_tsc)
+			return false;
+		nanosleep(&(struct timespec){.tv_nsec = STOP_POLL_NS}, NULL);
+	}
+	return true;
+}
+
+enum pst_stop
 pst_pipeline_stop(struct pst_pipeline *p, uint64_t limit_ns)
 {
 	uint64_t end_tsc = pst_clock_tsc() + pst_clock_ticks(limit_ns);
-	bool in_time = true;
-
-	bool told = true;
+	bool in_time = true, told = true;
 
 	pst_ports_steer_off(p->ports);
-	for (enum pst_phase phase = PST_PHASE_DRAIN_PORTS; phase <= PST_PHASE_END; phase++) {
+	for (enum pst_phase phase = PST_PHASE_DRAIN_PORTS; phase < PST_PHASE_END && in_time;
+		phase++) {
 		if (phase == PST_PHASE_DRAIN_KERNEL && p->ksock)
 			pst_ksock_shut_input(p->ksock);
 		/* Pairs with the acquire in the lcores' loops. */
 		atomic_store_explicit(&p->phase, phase, memory_order_release);
-		while (!all_reached(p, phase)) {
-			if (pst_clock_tsc() > end_tsc && phase < PST_PHASE_END) {
-				in_time = false;
-				phase = PST_PHASE_END - 1;
-				break;
-			}
-			nanosleep(&(struct timespec){.tv_nsec = STOP_POLL_NS}, NULL);
-		}
+		in_time = await_phase(p, phase, end_tsc);
 		/* All is settled, and the writers go on until the end. */
 		if (phase == PST_PHASE_SYNC && in_time && p->recorder)
 			told = pst_recorder_finish(p->recorder, RECORD_LIMIT_NS);
 	}
-	return in_time && told;
+	atomic_store_explicit(&p->phase, PST_PHASE_END, memory_order_release); /* as above */
+	if (!await_phase(p, PST_PHASE_END, pst_clock_tsc() + pst_clock_ticks(END_LIMIT_NS)))
+		return find_stuck(p);
+	return in_time && told ? PST_STOP_DRAINED : PST_STOP_LATE;
 }

@@ -194,10 +194,17 @@ int pst_pipeline_reload_rules(struct pst_pipeline *pipeline, struct pst_diag *di
 /* Sets the first rules; before the lcores run. */
 int pst_pipeline_set_rules(struct pst_pipeline *pipeline, struct pst_rules *rules);
 
+enum pst_stop {
+	PST_STOP_DRAINED,
+	PST_STOP_LATE,  /* not all could be drained or told, but all lcores' loops have ended */
+	PST_STOP_STUCK, /* some have not: named by pst_watch_name_stuck, and what they may still
+			 * use is to be left alone */
+};
+
 /* Drains and stops: steering off, rings emptied, kernel sockets shut and emptied, batches sealed
- * and synced, the ledger closed. Returns true if all of it was done within limit_ns; the lcores'
- * loops end in any case. */
-bool pst_pipeline_stop(struct pst_pipeline *pipeline, uint64_t limit_ns);
+ * and synced, the ledger closed, all of it within limit_ns; after that the lcores have a moment to
+ * end. After the watch over them has ended. */
+enum pst_stop pst_pipeline_stop(struct pst_pipeline *pipeline, uint64_t limit_ns);
 
 /* The books after all lcores have ended (pst_pipeline_stop and join): nobody else reads or writes
  * any more. */
