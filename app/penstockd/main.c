@@ -454,6 +454,7 @@ serve(struct pst_profile *profile, bool forget_missing)
 	sigaddset(&signals, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files: the write says so, too */
 	/* Maps, umem and rings are locked memory; without the right to raise it they say so. */
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	/* Four descriptors a partition, seven while it rolls. */

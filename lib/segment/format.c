@@ -22,7 +22,11 @@ pst_segment_name(char name[PST_SEGMENT_NAME_BYTES], int64_t base_offset, enum ps
 	snprintf(name, PST_SEGMENT_NAME_BYTES, "%020" PRId64 "%s", base_offset, suffixes[file]);
 }
 
-/* Twenty digits that fit an int64_t; -1 if not. */
+/* Nobody counts as far as this. A file whose name does is not a segment: behind it there would be
+ * no offset left for the next event. */
+#define BASE_OFFSET_MAX (INT64_C(1) << 62)
+
+/* Twenty digits of at most BASE_OFFSET_MAX; -1 if not. */
 static int64_t
 parse_offset(const char *name)
 {
@@ -34,7 +38,7 @@ parse_offset(const char *name)
 			__builtin_add_overflow(v, name[i] - '0', &v))
 			return -1;
 	}
-	return v;
+	return v <= BASE_OFFSET_MAX ? v : -1;
 }
 
 bool

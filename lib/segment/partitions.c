@@ -41,16 +41,18 @@ static const char *
 parse_line(struct pst_datadir *dir, const char *line)
 {
 	struct pst_partition_no *e = add_entry(dir);
-	unsigned queue, partition;
+	uint64_t queue, partition;
 	int end = -1;
 	if (!e)
 		return "out of memory";
-	if (sscanf(line, "%63s %u %u%n", e->port, &queue, &partition, &end) != 3 ||
+	/* With widths that fit: what does not would come out as another number. */
+	if (sscanf(line, "%63s %10" SCNu64 " %10" SCNu64 "%n", e->port, &queue, &partition, &end) !=
+			3 ||
 		line[end] != '\0' || queue > UINT16_MAX || partition > INT32_MAX ||
 		!port_valid(e->port))
 		return "not \"<port> <queue> <partition>\"";
 	e->queue = (uint16_t)queue;
-	e->partition = partition;
+	e->partition = (uint32_t)partition;
 	for (uint32_t i = 0; i < dir->partition_cnt; i++) {
 		const struct pst_partition_no *o = &dir->partitions[i];
 		if (o->partition == partition)
@@ -69,10 +71,15 @@ parse_all(struct pst_datadir *dir, char *text, uint64_t len, struct pst_diag *di
 		*end = '\0';
 		const char *wrong = strlen(line) == (size_t)(end - line) ? parse_line(dir, line)
 									 : "a NUL byte";
-		if (wrong)
-			return pst_diag_set(diag, PARTITIONS_NAME, line_no, NULL,
-				"put the file back as it was: partitions are never renumbered",
-				"%s", wrong);
+		if (!wrong)
+			continue;
+		char name[sizeof(diag->file)];
+		snprintf(name, sizeof(name), "%.*s/%s",
+			(int)(sizeof(name) - sizeof(PARTITIONS_NAME) - 1), dir->path,
+			PARTITIONS_NAME);
+		return pst_diag_set(diag, name, line_no, NULL,
+			"put the file back as it was: partitions are never renumbered", "%s",
+			wrong);
 	}
 	dir->partitions_bytes = (uint64_t)(line - text);
 	return 0;

@@ -374,6 +374,11 @@ remedy(int err)
 		return "give the partition's directory and files to penstock's user";
 	case ELOOP:
 		return "symbolic links are not followed: put the directory itself here";
+	case EISDIR:
+	case ENXIO:
+		return "something in the partition's directory has the name of a segment's file "
+		       "and "
+		       "is none (ls -l): take it away";
 	case EIO:
 		return "look for errors of the drive in the kernel's log (dmesg)";
 	default:

@@ -14,18 +14,18 @@ Test(format, segment_names)
 	cr_assert(pst_segment_name_parse(name, &base, &file));
 	cr_assert_eq(base, 48211);
 	cr_assert_eq(file, PST_SEGMENT_TIMEINDEX);
-	pst_segment_name(name, INT64_MAX, PST_SEGMENT_LOG);
-	cr_assert_str_eq(name, "09223372036854775807.log");
+	pst_segment_name(name, INT64_C(1) << 62, PST_SEGMENT_LOG);
+	cr_assert_str_eq(name, "04611686018427387904.log");
 	cr_assert(pst_segment_name_parse(name, &base, &file));
-	cr_assert_eq(base, INT64_MAX);
+	cr_assert_eq(base, INT64_C(1) << 62);
 	static const char *const bad[] = {"", "1.log", "00000000000000000000",
 		"00000000000000000000.", "00000000000000000000.logs", "0000000000000000000a.log",
-		"-0000000000000000001.log", "09223372036854775808.log", "99999999999999999999.log",
-		"000000000000000000000.log", "00000000000000000000.log.damaged-1-00000000",
-		"00000000000000000000.snapshot"};
+		"-0000000000000000001.log", "04611686018427387905.log", "09223372036854775807.log",
+		"09223372036854775808.log", "99999999999999999999.log", "000000000000000000000.log",
+		"00000000000000000000.log.damaged-1-00000000", "00000000000000000000.snapshot"};
 	for (size_t i = 0; i < PST_ARRAY_CNT(bad); i++)
 		cr_assert_not(pst_segment_name_parse(bad[i], &base, &file), "%s", bad[i]);
-	cr_assert(pst_segment_name_damaged(bad[10], &base));
+	cr_assert(pst_segment_name_damaged("00000000000000000000.log.damaged-1-00000000", &base));
 	cr_assert_not(pst_segment_name_damaged("00000000000000000000.log", &base));
 }
 
