@@ -54,7 +54,9 @@ open_dir(struct pst_disk *disk, const char *path, struct pst_diag *diag)
 		int rc = ops->mkdir(disk, PST_DISK_CWD, path);
 		if (rc < 0 && rc != -EEXIST)
 			return pst_diag_set(diag, path, 0, NULL,
-				"make its parent directory, writable for penstock's user",
+				pst_errno_full(-rc) ? "free some space"
+						    : "make its parent directory, writable for "
+						      "penstock's user",
 				"cannot make the data directory: %s", strerror(-rc));
 		fd = ops->open(disk, PST_DISK_CWD, path, PST_DISK_DIR);
 	}
@@ -122,7 +124,8 @@ take_lock(struct pst_datadir *dir, uint64_t *old_run_id, struct pst_diag *diag)
 				"the data directory is on a read-only filesystem");
 		if (rc != -EWOULDBLOCK)
 			return pst_diag_set(diag, dir->path, 0, NULL,
-				"make it writable for penstock's user",
+				pst_errno_full(-rc) ? "free some space"
+						    : "make it writable for penstock's user",
 				"the data directory is not writable (%s): %s", PST_LOCK_NAME,
 				strerror(-rc));
 		pst_lock_read(disk, dir->lock_file, &pid);
@@ -243,8 +246,9 @@ pst_datadir_open_on(
 		goto fail_lock;
 	int rc = pst_dir_open_reserve(dir);
 	if (rc < 0) {
-		pst_diag_set(diag, dir->path, 0, NULL, NULL, "cannot open penstock.reserve: %s",
-			strerror(-rc));
+		pst_diag_set(diag, dir->path, 0, NULL,
+			pst_errno_full(-rc) ? "free some space" : NULL,
+			"cannot open penstock.reserve: %s", strerror(-rc));
 		goto fail_partitions;
 	}
 	if (open_marks(dir, old_run_id, diag) < 0)
@@ -326,6 +330,8 @@ pst_datadir_checkpoint(struct pst_datadir *dir)
 			dir->marks[i].end = end;
 	}
 	int rc = pst_durable_write(&dir->durable, dir->marks, dir->mark_cnt);
+	if (rc < 0 && !dir->durable.failed && pst_dir_give_reserve(dir, -rc))
+		rc = pst_durable_write(&dir->durable, dir->marks, dir->mark_cnt);
 	if (rc < 0 && !pst_errno_passes(-rc))
 		pst_dir_error(dir, -rc);
 	return rc;

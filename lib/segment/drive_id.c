@@ -149,6 +149,8 @@ put(struct pst_disk *disk, int dir, const char *text, size_t len)
 	ops->close(disk, file);
 	if (rc == 0)
 		rc = ops->rename(disk, dir, NEW_NAME, PST_DRIVE_ID_NAME);
+	else
+		ops->unlink(disk, dir, NEW_NAME);
 	return rc == 0 ? ops->sync(disk, dir) : rc;
 }
 

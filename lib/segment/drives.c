@@ -272,18 +272,24 @@ open_dirs(struct pst_drives *drives, const struct pst_drives_config *config, str
 		drives->drives[0].error ? strerror(drives->drives[0].error) : "");
 }
 
+/* What is there of a drive that belongs to us stays true, if the disk is too full for the new list:
+ * the newest list of all drives counts. */
 static int
 write_id(struct pst_drives *drives, uint16_t drive_idx, const struct pst_drives_config *config,
-	struct pst_diag *diag)
+	bool is_new, struct pst_diag *diag)
 {
 	struct pst_drive *drive = &drives->drives[drive_idx];
 	drives->list.id = drive->id;
 	int rc = pst_drive_id_write(drive->disk, pst_datadir_fd(drive->dir), &drives->list);
 	if (rc == 0)
 		return 0;
+	if (!is_new && pst_errno_full(-rc)) {
+		note(drive, "%s stays as it was: the disk is full", PST_DRIVE_ID_NAME);
+		return 0;
+	}
 	if (!config->may_miss || !pst_errno_of_drive(-rc))
 		return pst_diag_set(diag, drive->path, 0, PST_DRIVE_ID_NAME,
-			rc == -ENOSPC ? "free some space" : NULL, "cannot write: %s",
+			pst_errno_full(-rc) ? "free some space" : NULL, "cannot write: %s",
 			strerror(-rc));
 	pst_drives_fail(drives, drive_idx, -rc);
 	return 0;
@@ -312,11 +318,11 @@ write_ids(struct pst_drives *drives, const struct pst_drives_config *config, str
 				"these data have %d drives: no more fit", PST_DRIVE_MEMBERS_MAX);
 		snprintf(list->members[find_member(list, drive->id)].path, PST_DRIVE_PATH_MAX, "%s",
 			drive->path);
-		if (is_new && write_id(drives, i, config, diag) < 0)
+		if (is_new && write_id(drives, i, config, true, diag) < 0)
 			return -1;
 	}
 	for (uint16_t i = 0; i < drives->cnt; i++)
-		if (pst_drives_usable(drives, i) && write_id(drives, i, config, diag) < 0)
+		if (pst_drives_usable(drives, i) && write_id(drives, i, config, false, diag) < 0)
 			return -1;
 	return 0;
 }

@@ -140,10 +140,12 @@ pst_partitions_append(struct pst_datadir *dir, const struct pst_partition_no *no
 	struct pst_partition_no *e = add_entry(dir);
 	if (!e)
 		return -ENOMEM;
-	int rc = disk->ops->truncate(disk, dir->partitions_file, dir->partitions_bytes);
+	uint64_t end = dir->partitions_bytes;
+	int rc = disk->ops->truncate(disk, dir->partitions_file, end);
 	if (rc == 0)
-		rc = disk->ops->write(
-			disk, dir->partitions_file, line, (uint64_t)len, dir->partitions_bytes);
+		rc = disk->ops->write(disk, dir->partitions_file, line, (uint64_t)len, end);
+	if (rc < 0 && pst_dir_give_reserve(dir, -rc))
+		rc = disk->ops->write(disk, dir->partitions_file, line, (uint64_t)len, end);
 	if (rc == 0)
 		rc = disk->ops->sync(disk, dir->partitions_file);
 	if (rc < 0)
@@ -199,7 +201,8 @@ pst_datadir_partition(
 		return -1;
 	int rc = pst_partitions_append(dir, &no);
 	if (rc < 0)
-		return pst_diag_set(diag, dir->path, 0, PARTITIONS_NAME, NULL,
-			"cannot add a line: %s", strerror(-rc));
+		return pst_diag_set(diag, dir->path, 0, PARTITIONS_NAME,
+			pst_errno_full(-rc) ? "free some space" : NULL, "cannot add a line: %s",
+			strerror(-rc));
 	return (int)next;
 }

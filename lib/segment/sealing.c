@@ -39,11 +39,24 @@ give_up(struct pst_log *log, int err)
 	disk->ops->unlink(disk, log->dir, name);
 }
 
+/* Makes the file and writes the encoded seal into it: the file, or -errno. */
+static int
+write_seal(struct pst_log *log, const char *name, size_t len)
+{
+	struct pst_disk *disk = log->app->disk;
+	int file = disk->ops->open(disk, log->dir, name, PST_DISK_WRITE | PST_DISK_CREATE);
+	int rc = file < 0 ? file : disk->ops->truncate(disk, file, 0);
+	if (rc == 0)
+		rc = disk->ops->write(disk, file, log->seal.image, len, 0);
+	if (rc < 0 && file >= 0)
+		disk->ops->close(disk, file);
+	return rc < 0 ? rc : file;
+}
+
 /* All of the segment being closed is durable: writes its seal, which is still to be synced. */
 void
 pst_sealing_complete(struct pst_log *log)
 {
-	struct pst_disk *disk = log->app->disk;
 	char name[PST_SEGMENT_NAME_BYTES];
 	log->seal_file = -1;
 	if (!log->sealing)
@@ -52,19 +65,13 @@ pst_sealing_complete(struct pst_log *log)
 	log->seal.flags &= ~(uint32_t)PST_SEAL_OPEN;
 	size_t len = pst_seal_encode(&log->seal);
 	pst_segment_name(name, log->seal.base_offset, PST_SEGMENT_SEAL);
-	int file = disk->ops->open(disk, log->dir, name, PST_DISK_WRITE | PST_DISK_CREATE);
-	int rc = file < 0 ? file : disk->ops->truncate(disk, file, 0);
-	if (rc == 0)
-		rc = disk->ops->write(disk, file, log->seal.image, len, 0);
-	if (file >= 0 && rc < 0 && pst_dir_give_reserve(log->app->dir, -rc))
-		rc = disk->ops->write(disk, file, log->seal.image, len, 0);
-	if (rc == 0) {
+	int file = write_seal(log, name, len);
+	if (file < 0 && pst_dir_give_reserve(log->app->dir, -file))
+		file = write_seal(log, name, len);
+	if (file < 0)
+		give_up(log, file);
+	else
 		log->seal_file = file;
-		return;
-	}
-	if (file >= 0)
-		disk->ops->close(disk, file);
-	give_up(log, rc);
 }
 
 /* The roll is done: the new segment's chain starts with the old one's last link. broken: the seal

@@ -9,6 +9,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "segment/drives.h"
+#include "segment/test_fault.h"
 #include "segment/test_fixture.h"
 #include "segment/verify.h"
 
@@ -213,6 +215,104 @@ run_shed(const char *kind)
 	small_close(&disk);
 	free(f->result);
 	free(f);
+}
+
+/* Data that are there are started on without a single free byte; a new directory is refused, with
+ * the remedy. */
+static void
+run_start(const char *kind)
+{
+	struct fix *f = fix_new(false);
+	struct small_disk disk;
+	struct pst_drives *drives;
+	struct pst_diag diag;
+	char other[160];
+	if (!small_open(&disk, kind, f)) {
+		fix_free(f);
+		cr_skip_test("cannot make and mount a %s here", kind);
+	}
+	snprintf(other, sizeof(other), "%.100s/other", disk.mounted);
+	const char *paths[] = {f->path};
+	struct pst_drives_config config = {.paths = paths, .cnt = 1};
+	cr_assert_eq(pst_drives_open(&config, &drives, &diag), 0);
+	cr_assert_geq(pst_drives_number(drives, "p", 0, false, &diag), 0);
+	pst_drives_close(drives);
+	fill(&disk);
+	for (int i = 0; i < 2; i++) {
+		struct pst_drive_info info;
+		cr_assert_eq(pst_drives_open(&config, &drives, &diag), 0, "%s", diag.text);
+		pst_drives_info(drives, 0, &info);
+		cr_assert_eq(info.state, PST_DRIVE_OK);
+		pst_drives_close(drives);
+	}
+	paths[0] = other;
+	cr_assert_eq(pst_drives_open(&config, &drives, &diag), -1);
+	cr_assert(strstr(diag.remedy, "space"), "%s: %s", diag.text, diag.remedy);
+	/* And with room it goes on as ever. */
+	unfill(&disk);
+	paths[0] = f->path;
+	cr_assert_eq(pst_drives_open(&config, &drives, &diag), 0);
+	cr_assert_eq(pst_drives_number(drives, "p", 0, false, &diag), 0);
+	pst_drives_close(drives);
+	small_close(&disk);
+	free(f->result);
+	free(f);
+}
+
+Test(space, start_on_a_full_tmpfs)
+{
+	run_start("tmpfs");
+}
+
+Test(space, start_on_a_full_ext4)
+{
+	run_start("ext4");
+}
+
+/* Whichever small file finds no space, once: with the reserve it is written after all, no segment
+ * lacks anything, and nothing but new data is refused. */
+Test(space, every_small_write_finds_no_space_once, .timeout = 100)
+{
+	unsigned at = 0, reached = 1;
+	for (at = 1; reached; at++) {
+		struct fix *f = fix_new(true);
+		struct fault fault;
+		struct pst_log_config config = fix_log_config();
+		struct pst_diag diag;
+		config.segment_bytes_max = 30000;
+		fault_init(&fault);
+		fix_open_on(f, &fault.disk, &config);
+		cr_assert_eq(pst_datadir_when_full(f->dir, MIB, false), 0);
+		fault.calls = FAULT_WRITE | FAULT_OPEN;
+		fault.error = -ENOSPC;
+		fault.at = at;
+		unsigned durable_cnt = 0;
+		for (int i = 0; i < 24; i++) {
+			fix_batch(f, 2, 3000, 1000 + i);
+			fix_append(f);
+			fix_rest(f);
+			enum pst_append_status status = f->result->status[i];
+			durable_cnt += status == PST_APPEND_DURABLE;
+			cr_assert(status == PST_APPEND_DURABLE ||
+					  (status == PST_APPEND_DISK_FULL && fault.failed_cnt > 0),
+				"call %u, batch %d: %d", at, i, status);
+			if (i % 4 == 3)
+				cr_assert_eq(pst_datadir_checkpoint(f->dir), 0, "call %u", at);
+			pst_datadir_watch_space(f->dir);
+		}
+		cr_assert_geq(durable_cnt, 22, "call %u: %u", at, durable_cnt);
+		cr_assert_eq(pst_datadir_partition(f->dir, "p", 0, &diag), 0, "call %u", at);
+		cr_assert_eq(fix_close(f), 0, "call %u", at);
+		reached = fault.failed_cnt;
+		fault.calls = 0;
+		fix_expect_no_findings(f, "a small file found no space");
+		fix_open(f, &config);
+		cr_assert(f->recovery.clean, "call %u", at);
+		expect_stored(f);
+		fix_free(f);
+		fault_fini(&fault);
+	}
+	cr_assert_gt(at, 40, "only %u calls", at);
 }
 
 Test(space, shed_on_tmpfs)
