@@ -1,8 +1,11 @@
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "segment/test_fault.h"
 #include "segment/test_fixture.h"
 
 #define MS  UINT64_C(1000000)
@@ -43,6 +46,34 @@ segments_of_three(void)
 	struct pst_log_config config = fix_log_config();
 	config.segment_bytes_max = 20000;
 	return config;
+}
+
+static void
+unlink_name(const struct fix *f, const char *name)
+{
+	char path[400];
+	snprintf(path, sizeof(path), "%s/t-0/%s", f->path, name);
+	cr_assert_eq(unlink(path), 0, "%s", path);
+}
+
+/* The log begins with offset first, and has every event up to next. */
+static void
+expect_events(const struct fix *f, int64_t first, int64_t next)
+{
+	struct pst_reader *reader;
+	struct pst_batch_record record;
+	struct pst_diag diag;
+	cr_assert_eq(pst_reader_open(f->path, "t", 0, &reader, &diag), 0);
+	cr_assert_eq(pst_reader_earliest(reader), first);
+	pst_reader_seek(reader, first);
+	for (int64_t o = first; o < next; o++) {
+		cr_assert_eq(
+			pst_reader_next(reader, &record, &diag), PST_READ_RECORD, "%s", diag.text);
+		cr_assert_eq(record.offset, o);
+		cr_assert_eq(record.value[0], 'a' + (int)(o / 2 + o % 2) % 26);
+	}
+	cr_assert_eq(pst_reader_next(reader, &record, &diag), PST_READ_END);
+	pst_reader_close(reader);
 }
 
 Test(retention, by_bytes)
@@ -199,5 +230,185 @@ Test(roll, gives_back_what_was_reserved)
 	cr_assert_eq(stat(path, &st), 0);
 	cr_assert_lt(st.st_size, 100000);
 	cr_assert_lt(st.st_blocks * 512, 100000);
+	fix_free(f);
+}
+
+/* Removing a segment takes four unlinks and a sync of the directory. A power loss in between leaves
+ * any of the names: the log begins with the segment or behind it, and is whole. */
+Test(retention, a_crash_at_any_step_of_a_removal)
+{
+	static const char *const names[] = {"00000000000000000000.log",
+		"00000000000000000000.index", "00000000000000000000.timeindex",
+		"00000000000000000000.seal"};
+	struct fix *f = fix_new(true);
+	struct pst_log_config config = segments_of_three();
+	fix_open(f, &config);
+	append_segments(f, 5);
+	cr_assert_eq(pst_datadir_checkpoint(f->dir), 0);
+	struct fix *before = fix_snapshot(f, true);
+	fix_free(f);
+	for (unsigned gone = 0; gone < 1u << PST_ARRAY_CNT(names); gone++) {
+		struct fix *copy = fix_snapshot(before, true);
+		for (unsigned i = 0; i < PST_ARRAY_CNT(names); i++)
+			if (gone & 1u << i)
+				unlink_name(copy, names[i]);
+		int64_t first = gone & 1 ? 6 : 0;
+		for (int again = 0; again < 2; again++) {
+			fix_open(copy, &config);
+			cr_assert(!again || copy->recovery.clean, "names %x: again", gone);
+			cr_assert_eq(copy->recovery.next_offset, 30, "names %x", gone);
+			cr_assert_eq(stats_of(copy).start_offset, first, "names %x", gone);
+			expect_events(copy, first, 30);
+			cr_assert_eq(fix_close(copy), 0);
+			fix_expect_no_findings(copy, "a removal was interrupted");
+			for (unsigned i = 0; first > 0 && i < PST_ARRAY_CNT(names); i++)
+				cr_assert_not(
+					fix_exists(copy, names[i]), "names %x: %s", gone, names[i]);
+		}
+		/* What was begun is ended, and counted. */
+		config.retain_bytes = 30000;
+		fix_open(copy, &config);
+		uint64_t kept = stats_of(copy).log_bytes;
+		housekeeping(copy, 20);
+		cr_assert_eq(
+			stats_of(copy).retired_segment_cnt, gone & 1 ? 2 : 3, "names %x", gone);
+		cr_assert_eq(stats_of(copy).log_bytes + stats_of(copy).retired_bytes, kept);
+		cr_assert_not(fix_exists(copy, names[0]));
+		expect_events(copy, 18, 30);
+		config.retain_bytes = 0;
+		fix_free(copy);
+	}
+	fix_free(before);
+}
+
+/* The unlinks have ended, the directory's sync has not: what the next start finds is the same. */
+Test(retention, a_crash_before_the_sync_of_the_directory)
+{
+	struct fix *f = fix_new(true);
+	struct pst_log_config config = segments_of_three();
+	struct fault fault;
+	fault_init(&fault);
+	fix_open_on(f, &fault.disk, &config);
+	append_segments(f, 5);
+	f->app->logs[f->log_idx]->retain_bytes = 20000;
+	fault.hold = FAULT_QUEUE_SYNC;
+	for (int i = 0; i < 20; i++) {
+		f->now_ns += PST_HOUSEKEEPING_NS;
+		fix_poll(f);
+	}
+	cr_assert_eq(stats_of(f).retired_segment_cnt, 1, "the next waits for the sync");
+	struct fix *copy = fix_snapshot(f, true);
+	fix_open(copy, &config);
+	cr_assert_eq(stats_of(copy).start_offset, 6);
+	expect_events(copy, 6, 30);
+	cr_assert_eq(fix_close(copy), 0);
+	fix_expect_no_findings(copy, "a removal was interrupted");
+	fix_free(copy);
+	fault.hold = 0;
+	fix_rest(f);
+	fix_free(f);
+	fault_fini(&fault);
+}
+
+/* A reader that has a segment open reads it to its end, though it is removed meanwhile; then it
+ * goes on with the earliest that is left, and the offset says so. */
+Test(retention, under_a_reader)
+{
+	struct fix *f = fix_new(true);
+	struct pst_log_config config = segments_of_three();
+	struct pst_reader *reader;
+	struct pst_batch_record record;
+	struct pst_diag diag;
+	fix_open(f, &config);
+	append_segments(f, 6);
+	cr_assert_eq(pst_reader_open(f->path, "t", 0, &reader, &diag), 0);
+	pst_reader_seek(reader, 0);
+	for (int64_t o = 0; o < 3; o++) {
+		cr_assert_eq(pst_reader_next(reader, &record, &diag), PST_READ_RECORD);
+		cr_assert_eq(record.offset, o);
+	}
+	f->app->logs[f->log_idx]->retain_bytes = 30000;
+	housekeeping(f, 20);
+	cr_assert_not(fix_exists(f, "00000000000000000000.log"));
+	int64_t start = stats_of(f).start_offset;
+	cr_assert_geq(start, 18);
+	for (int64_t o = 3; o < 6; o++) {
+		cr_assert_eq(
+			pst_reader_next(reader, &record, &diag), PST_READ_RECORD, "%s", diag.text);
+		cr_assert_eq(record.offset, o, "it is not read to its end");
+	}
+	for (int64_t o = start; o < 36; o++) {
+		cr_assert_eq(
+			pst_reader_next(reader, &record, &diag), PST_READ_RECORD, "%s", diag.text);
+		cr_assert_eq(record.offset, o);
+	}
+	cr_assert_eq(pst_reader_next(reader, &record, &diag), PST_READ_END);
+	pst_reader_close(reader);
+	fix_free(f);
+}
+
+static uint64_t
+used_bytes(const struct fix *f)
+{
+	struct statvfs st;
+	cr_assert_eq(statvfs(f->path, &st), 0);
+	return (st.f_blocks - st.f_bfree) * st.f_frsize;
+}
+
+static uint64_t
+bytes_of(const struct fix *f, int64_t base, enum pst_segment_file kind, uint64_t *allocated)
+{
+	char name[PST_SEGMENT_NAME_BYTES], path[400];
+	struct stat st;
+	pst_segment_name(name, base, kind);
+	snprintf(path, sizeof(path), "%s/t-0/%s", f->path, name);
+	cr_assert_eq(stat(path, &st), 0, "%s", path);
+	*allocated += (uint64_t)st.st_blocks * 512;
+	return (uint64_t)st.st_size;
+}
+
+static char own_mount[128];
+
+static void
+remove_own_mount(void)
+{
+	if (own_mount[0]) {
+		umount2(own_mount, MNT_DETACH);
+		fix_remove(own_mount);
+	}
+}
+
+/* Bytes counted as reclaimed are the files' sizes, and the filesystem has their blocks back. */
+Test(retention, reclaims_what_it_says, .fini = remove_own_mount)
+{
+	if (!fix_private_mounts())
+		cr_skip_test("no mounts of our own here");
+	fix_path(own_mount, false);
+	if (mount("none", own_mount, "tmpfs", 0, "size=40m") != 0)
+		cr_skip_test("cannot mount a tmpfs here");
+	struct fix *f = fix_new(false);
+	struct pst_log_config config = segments_of_three();
+	fix_remove(f->path);
+	snprintf(f->path, sizeof(f->path), "%.100s/data", own_mount);
+	fix_open(f, &config);
+	append_segments(f, 12);
+	uint64_t bytes = 0, allocated = 0, before = used_bytes(f);
+	for (int64_t base = 0; base < 9 * 6; base += 6) {
+		uint64_t small = 0;
+		bytes += bytes_of(f, base, PST_SEGMENT_LOG, &allocated);
+		small += bytes_of(f, base, PST_SEGMENT_INDEX, &allocated);
+		small += bytes_of(f, base, PST_SEGMENT_TIMEINDEX, &allocated);
+		small += bytes_of(f, base, PST_SEGMENT_SEAL, &allocated);
+		cr_assert_gt(small, 0);
+	}
+	/* Just what is left is to be kept. */
+	f->app->logs[f->log_idx]->retain_bytes = stats_of(f).log_bytes - bytes;
+	housekeeping(f, 40);
+	cr_assert_eq(stats_of(f).retired_segment_cnt, 9);
+	cr_assert_eq(stats_of(f).start_offset, 9 * 6);
+	cr_assert_eq(stats_of(f).retired_bytes, bytes, "%llu counted, %llu by stat",
+		(unsigned long long)stats_of(f).retired_bytes, (unsigned long long)bytes);
+	cr_assert_eq(before - used_bytes(f), allocated, "%llu came back, %llu by stat",
+		(unsigned long long)(before - used_bytes(f)), (unsigned long long)allocated);
 	fix_free(f);
 }
