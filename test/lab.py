@@ -198,6 +198,40 @@ rules:
 """
 
 
+PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
+WALL = 0x40000000
+
+
+def thread_of(box, number):
+    """The thread of EAL lcore number: 1 is the first rx lcore, writers come behind."""
+    for task in pathlib.Path(f"/proc/{box.process.pid}/task").iterdir():
+        if (task / "comm").read_text().strip() == f"rte-worker-{number}":
+            return int(task.name)
+    raise Failed(f"no thread of lcore {number}")
+
+
+class Held:
+    """One thread stopped, as a debugger does; all others go on."""
+
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def __init__(self, tid):
+        self.tid = tid
+
+    def trace(self, request):
+        none = ctypes.c_void_p(None)
+        if self.libc.ptrace(ctypes.c_long(request), ctypes.c_long(self.tid), none, none) != 0:
+            raise Skipped(f"ptrace: {os.strerror(ctypes.get_errno())}")
+
+    def __enter__(self):
+        self.trace(PTRACE_SEIZE)
+        self.trace(PTRACE_INTERRUPT)
+        os.waitpid(self.tid, WALL)
+
+    def __exit__(self, *_):
+        self.trace(PTRACE_DETACH)
+
+
 class Appliance:
     """One penstockd with a directory of its own under the laboratory."""
 
