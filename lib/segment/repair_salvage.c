@@ -36,13 +36,22 @@ has_batch(struct pst_repairing *p, const struct pst_repair_segment *segment)
 	if (file < 0)
 		return file;
 	int there = 0;
-	pst_scan_start(&p->other, file, 0, segment->bytes);
+	bool on = p->seen.set && p->seen.base == segment->base &&
+		  p->seen.offset <= info->base_offset;
+	pst_scan_start(&p->other, file, on ? p->seen.pos : 0, segment->bytes);
+	p->seen.set = false;
 	while (there == 0) {
 		enum pst_scan_result result = pst_scan_next(&p->other, false);
-		if (result != PST_SCAN_BATCH || p->other.info.base_offset > info->base_offset)
+		if (result != PST_SCAN_BATCH)
 			break;
 		if (p->other.info.base_offset < info->base_offset)
 			continue;
+		p->seen.set = true;
+		p->seen.base = segment->base;
+		p->seen.offset = info->base_offset;
+		p->seen.pos = p->other.batch_pos;
+		if (p->other.info.base_offset > info->base_offset)
+			break;
 		p->other.pos = p->other.batch_pos;
 		there = pst_scan_next(&p->other, true) == PST_SCAN_BATCH &&
 			p->other.info.total_bytes == info->total_bytes &&
@@ -257,6 +266,7 @@ look_through(struct pst_repairing *p, const struct pst_repair_source *source, in
 	struct pst_scan *scan = &p->scan;
 	int rc = p->disk->ops->stat(p->disk, file, &st);
 	uint64_t pos = source->from;
+	p->seen.set = false;
 	if (rc == 0)
 		pst_scan_start(scan, file, pos, st.bytes);
 	while (rc == 0 && pos < st.bytes) {

@@ -34,6 +34,14 @@ struct pst_repairing {
 	uint64_t end_bytes; /* durable ones of it */
 
 	struct pst_scan scan, other;
+	/* Where the last comparison with a segment came to: batches of a source mostly follow each
+	 * other, and to begin anew for each would take the square of their number. */
+	struct {
+		bool set;
+		int64_t base;   /* of the segment */
+		int64_t offset; /* that was looked for */
+		uint64_t pos;   /* no batch of it or a later one begins before */
+	} seen;
 	struct pst_segment_scan seg;
 	struct pst_seal seal, old;
 };

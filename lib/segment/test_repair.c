@@ -192,6 +192,37 @@ Test(repair, of_what_recovery_set_aside)
 	fix_free(f);
 }
 
+/* A copy of a whole segment: each of its batches is looked up in the segment, one after the other.
+ */
+Test(repair, looks_up_each_batch_once)
+{
+	enum { MANY = 150 };
+	struct fix *f = fix_new(true);
+	struct pst_log_config config = fix_log_config();
+	struct pst_repair_totals totals;
+	struct pst_diag diag;
+	struct fault fault;
+	struct told told;
+	size_t len;
+	fix_open(f, &config);
+	for (unsigned i = 0; i < MANY; i++) {
+		fix_batch(f, 2, 2500, 1000 + i);
+		fix_append(f);
+		fix_rest(f);
+	}
+	cr_assert_eq(fix_close(f), 0);
+	uint8_t *log = fix_file(f, LOG("00"), &len);
+	fix_write_file(f, LOG("00") ".damaged-0-5eed5eed", log, len);
+	free(log);
+	fault_init(&fault);
+	fault.calls = FAULT_READ;
+	cr_assert_eq(try_repair(f, &fault.disk, false, &told, &totals, &diag), 0, "%s", diag.text);
+	cr_assert_eq(totals.action_cnt, 0);
+	cr_assert_lt(fault.seen_cnt, 2 * MANY, "%u reads", fault.seen_cnt);
+	fault_fini(&fault);
+	fix_free(f);
+}
+
 /* Offsets that were given again stay with who has them. */
 Test(repair, never_uses_an_offset_again)
 {
