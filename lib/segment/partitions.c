@@ -116,6 +116,13 @@ pst_partitions_open(struct pst_datadir *dir, struct pst_diag *diag)
 			rc = pst_diag_set(diag, dir->path, 0, NULL, NULL,
 				"cannot sync the data directory: %s", strerror(-rc));
 	}
+	/* So must a line that reads back and may be in the drive's cache alone. */
+	if (rc == 0 && st.bytes > 0) {
+		rc = disk->ops->sync(disk, dir->partitions_file);
+		if (rc < 0)
+			rc = pst_diag_set(diag, PARTITIONS_NAME, 0, NULL, NULL, "cannot sync: %s",
+				strerror(-rc));
+	}
 	free(text);
 	if (rc < 0)
 		pst_partitions_close(dir);

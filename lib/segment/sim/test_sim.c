@@ -2,6 +2,8 @@
  * any. */
 #include <criterion/criterion.h>
 
+#include "segment/datadir.h"
+#include "segment/sim/disk.h"
 #include "segment/sim/story.h"
 
 /* Sanitizers make all this ten times slower. */
@@ -44,4 +46,41 @@ Test(sim, every_call_fails)
 	struct sim_counts counts = {0};
 	cr_assert_eq(sim_every_call(&plan, &counts), 0);
 	cr_assert_gt(counts.mishap_cnt, 1000 / CALL_STEP);
+}
+
+static int
+partition_on(struct sim_disk *disk, const char *port)
+{
+	struct pst_datadir *dir;
+	struct pst_diag diag;
+	cr_assert_eq(pst_datadir_open_on(&disk->disk, "data", &dir, &diag), 0, "%s", diag.text);
+	int number = pst_datadir_partition(dir, port, 0, &diag);
+	cr_assert_geq(number, 0, "%s", diag.text);
+	pst_datadir_close(dir);
+	return number;
+}
+
+/* Killed; the next process uses the number that it finds; then the power goes. */
+static void
+keep_the_number(void *arg)
+{
+	struct sim_disk *disk = arg;
+	uint64_t chance = 1, choice;
+	struct sim_disk *next = sim_disk_restart(disk, &chance);
+	int number = partition_on(next, "first");
+	struct sim_disk *last = sim_disk_new(
+		sim_disk_lose_power(next, SIM_LOSE_ALL, &chance, &choice), 1);
+	partition_on(last, "second");
+	cr_assert_eq(partition_on(last, "first"), number, "%s", disk->last_change);
+	sim_disk_free(next);
+	sim_disk_free(last);
+}
+
+Test(sim, partitions_are_never_renumbered)
+{
+	struct sim_disk *disk = sim_disk_new(sim_image_new(), 1);
+	disk->changed = keep_the_number;
+	disk->arg = disk;
+	cr_assert_eq(partition_on(disk, "first"), 0);
+	sim_disk_free(disk);
 }
