@@ -232,8 +232,9 @@ pst_datadir_open_on(
 		atomic_init(&dir->oldest[i].max_ts_ms, INT64_MAX);
 	dir->marks = calloc(PST_LIVE_SLOTS_MAX, sizeof(*dir->marks));
 	dir->claimed = calloc(PST_LIVE_SLOTS_MAX, sizeof(*dir->claimed));
+	dir->kept_bases = calloc(PST_LIVE_SLOTS_MAX, sizeof(*dir->kept_bases));
 	uint64_t old_run_id = 0;
-	if (!dir->marks || !dir->claimed) {
+	if (!dir->marks || !dir->claimed || !dir->kept_bases) {
 		pst_diag_set(diag, path, 0, NULL, NULL, "out of memory");
 		goto fail;
 	}
@@ -263,6 +264,7 @@ fail_lock:
 fail_dir:
 	disk->ops->close(disk, dir->fd);
 fail:
+	free(dir->kept_bases);
 	free(dir->claimed);
 	free(dir->marks);
 	free(dir);
@@ -286,6 +288,7 @@ pst_datadir_close(struct pst_datadir *dir)
 	pst_partitions_close(dir);
 	dir->disk->ops->unlock(dir->disk, dir->lock_file);
 	dir->disk->ops->close(dir->disk, dir->fd);
+	free(dir->kept_bases);
 	free(dir->claimed);
 	free(dir->marks);
 	free(dir);
@@ -332,6 +335,9 @@ pst_datadir_checkpoint(struct pst_datadir *dir)
 	int rc = pst_durable_write(&dir->durable, dir->marks, dir->mark_cnt);
 	if (rc < 0 && !dir->durable.failed && pst_dir_give_reserve(dir, -rc))
 		rc = pst_durable_write(&dir->durable, dir->marks, dir->mark_cnt);
+	for (uint32_t i = 0; rc == 0 && i < dir->mark_cnt; i++)
+		atomic_store_explicit(&dir->kept_bases[i], dir->marks[i].end.segment_base,
+			memory_order_relaxed);
 	if (rc < 0 && !pst_errno_passes(-rc))
 		pst_dir_error(dir, -rc);
 	return rc;

@@ -37,6 +37,9 @@ struct pst_datadir {
 	struct pst_mark *marks;
 	bool *claimed; /* an appender of this run has the partition */
 	uint32_t mark_cnt;
+	/* Base offset of the segment in which mark i lies on disk: the control thread writes,
+	 * appenders read. Of the segments before it no start has to know anything. */
+	_Atomic int64_t *kept_bases;
 
 	int partitions_file;
 	uint64_t partitions_bytes;

@@ -1,5 +1,7 @@
 /* Whole closed segments go, the oldest first, one at a time: the next only when the directory has
- * been synced, so that a power loss cannot bring back one that is older than one that is gone. */
+ * been synced, so that a power loss cannot bring back one that is older than one that is gone. The
+ * segment that the mark on disk lies in stays until a later mark is there: a start goes on from it,
+ * and from its link. */
 #include <errno.h>
 
 #include "segment/log.h"
@@ -25,10 +27,14 @@ oldest_ts_ms(struct pst_log *log)
 	return oldest->max_ts_ms >= 0 ? oldest->max_ts_ms : INT64_MAX;
 }
 
+/* Whether there is a closed segment that no start needs any more. */
 static bool
 has_closed(const struct pst_log *log)
 {
-	return log->closed_first < log->closed_cnt;
+	return log->closed_first < log->closed_cnt &&
+	       log->closed[log->closed_first].base_offset <
+		       atomic_load_explicit(
+			       &log->app->dir->kept_bases[log->slot], memory_order_relaxed);
 }
 
 /* Whether the oldest closed segment has to go by its own partition's rules. As in Kafka, at least

@@ -368,6 +368,8 @@ Test(crash, readers_follow_a_running_log)
 		f->now_ns += PST_HOUSEKEEPING_NS / 4;
 		if (i % 3 == 0)
 			fix_rest(f);
+		if (i % 100 == 0)
+			pst_datadir_checkpoint(f->dir);
 	}
 	fix_rest(f);
 	struct pst_log_stats stats;

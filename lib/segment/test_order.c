@@ -397,6 +397,7 @@ Test(order, retired_one_by_one)
 	fix_open_on(f, &fault.disk, &config);
 	append(f, 30, 3000);
 	fix_rest(f);
+	cr_assert_eq(pst_datadir_checkpoint(f->dir), 0);
 	int dir = f->app->logs[f->log_idx]->dir;
 	f->app->logs[f->log_idx]->retain_bytes = 40000;
 	/* The directory's sync hangs: no second one goes. */

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -34,6 +35,7 @@ stats_of(struct fix *f)
 static void
 housekeeping(struct fix *f, unsigned cnt)
 {
+	pst_datadir_checkpoint(f->dir);
 	while (cnt-- > 0) {
 		f->now_ns += PST_HOUSEKEEPING_NS;
 		fix_rest(f);
@@ -104,6 +106,35 @@ Test(retention, by_bytes)
 	cr_assert_eq(stats_of(f).log_bytes, s.log_bytes);
 	housekeeping(f, 20);
 	cr_assert_lt(stats_of(f).log_bytes, 40000);
+	fix_free(f);
+}
+
+/* A power loss would show the mark that is on disk: the segment that it lies in must be there. */
+Test(retention, not_before_the_mark_has_gone_on)
+{
+	struct fix *f = fix_new(true);
+	struct pst_log_config config = segments_of_three();
+	struct fault fault;
+	fault_init(&fault);
+	config.retain_bytes = 1;
+	fix_open_on(f, &fault.disk, &config);
+	append_segments(f, 4);
+	for (int i = 0; i < 10; i++) {
+		f->now_ns += PST_HOUSEKEEPING_NS;
+		fix_rest(f);
+	}
+	cr_assert_eq(stats_of(f).retired_segment_cnt, 0);
+	fault.calls = FAULT_WRITE;
+	fault.at = 1;
+	fault.error = -ENOSPC;
+	cr_assert_eq(pst_datadir_checkpoint(f->dir), -ENOSPC);
+	f->now_ns += PST_HOUSEKEEPING_NS;
+	fix_rest(f);
+	cr_assert_eq(stats_of(f).retired_segment_cnt, 0, "the mark could not be written");
+	housekeeping(f, 10);
+	cr_assert_eq(stats_of(f).retired_segment_cnt, 3);
+	cr_assert_eq(fix_close(f), 0);
+	fault_fini(&fault);
 	fix_free(f);
 }
 

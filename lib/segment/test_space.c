@@ -100,6 +100,8 @@ append_one(struct fix *f)
 	fix_batch(f, 2, 60000, 1000 + f->taken_cnt);
 	fix_append(f);
 	fix_rest(f);
+	if (pst_datadir_checkpoint_wanted(f->dir))
+		cr_assert_eq(pst_datadir_checkpoint(f->dir), 0);
 	f->now_ns += PST_HOUSEKEEPING_NS;
 	fix_poll(f);
 	fix_rest(f);
