@@ -57,6 +57,9 @@ continue_segment(struct pst_recover *r, const struct pst_found_segment *segment,
 	struct pst_disk *disk = r->disk;
 	uint64_t rest = segment->bytes % PST_BLOCK_BYTES;
 	char name[PST_SEGMENT_NAME_BYTES];
+	int rc = pst_recover_seal_open(r);
+	if (rc < 0)
+		return rc;
 	/* Read through the page cache: a direct read would have to be aligned at the file's end. */
 	int file = pst_recover_read(r, pst_recover_open(r, segment->base_offset, 0));
 	if (file < 0)
@@ -82,7 +85,7 @@ continue_segment(struct pst_recover *r, const struct pst_found_segment *segment,
 	cur->index.file = disk->ops->open(disk, log->dir, name, PST_DISK_WRITE);
 	pst_segment_name(name, segment->base_offset, PST_SEGMENT_TIMEINDEX);
 	cur->timeindex.file = disk->ops->open(disk, log->dir, name, PST_DISK_WRITE);
-	int rc = cur->index.file < 0 ? cur->index.file : cur->timeindex.file;
+	rc = cur->index.file < 0 ? cur->index.file : cur->timeindex.file;
 	if (rc >= 0)
 		rc = disk->ops->truncate(disk, cur->timeindex.file, cur->timeindex.bytes);
 	if (rc < 0) {

@@ -59,7 +59,8 @@ struct pst_recover {
 	bool chained; /* link is what the next segment starts with; else not known */
 	struct pst_link link;
 	uint64_t seal_from;  /* of this segment: the chain is known up to here */
-	bool unsealed;       /* this segment could not be hashed */
+	bool unsealed;       /* this segment gets no seal: damage, or no link before it */
+	bool closed_seal;    /* its own seal says that nothing follows */
 	bool chained_before; /* chained and link, before this segment */
 	struct pst_link link_before;
 };
@@ -91,7 +92,10 @@ int pst_recover_seal_close(struct pst_recover *r, uint32_t i);
 int pst_recover_closed_seal(struct pst_recover *r, uint32_t i);
 int pst_recover_seal_clean(struct pst_recover *r);
 void pst_recover_seal_new(struct pst_recover *r, int64_t base);
+/* The log goes on with the segment of log->seal. open before that, if there are batches in it: it
+ * was sealed by a roll of which no more was left. 0 or -errno. */
 void pst_recover_seal_go_on(struct pst_recover *r);
+int pst_recover_seal_open(struct pst_recover *r);
 
 /* recovery_segment.c: checks segment i from the mark on and mends it. *sealed: nothing may be
  * appended to it; *gone: nothing is left of it. r->seg says how far it is good. 0 or -errno. If it

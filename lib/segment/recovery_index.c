@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "segment/recovery.h"
+#include "segment/replace.h"
 
 /* Brings one index file to its image, which longer may begin with. 1: it had to be written. */
 static int
@@ -11,20 +12,16 @@ restore(struct pst_recover *r, int64_t base, enum pst_segment_file kind,
 	struct pst_disk *disk = r->disk;
 	char name[PST_SEGMENT_NAME_BYTES];
 	pst_segment_name(name, base, kind);
-	int file = disk->ops->open(disk, r->log->dir, name, PST_DISK_WRITE | PST_DISK_CREATE);
-	if (file < 0)
+	int file = disk->ops->open(disk, r->log->dir, name, PST_DISK_WRITE);
+	if (file < 0 && file != -ENOENT)
 		return file;
-	int rc = pst_image_compare(disk, file, image, false);
-	if (rc == 0)
+	int rc = file < 0 ? 0 : pst_image_compare(disk, file, image, false);
+	if (rc == 0 && file >= 0)
 		rc = pst_image_compare(disk, file, longer, false);
 	if (rc < 0 && pst_errno_unreadable(-rc))
 		rc = 0; /* written anew, it may come to lie elsewhere */
 	if (rc == 0) {
-		rc = disk->ops->truncate(disk, file, 0);
-		if (rc == 0 && image->len > 0)
-			rc = disk->ops->write(disk, file, image->data, image->len, 0);
-		if (rc == 0)
-			rc = disk->ops->sync(disk, file);
+		rc = pst_replace(disk, r->log->dir, name, image->data, image->len);
 		if (rc == 0) {
 			struct pst_recovery_item item = {
 				.kind = PST_RECOVERY_INDEX_REBUILT, .segment_base = base};
@@ -39,7 +36,8 @@ restore(struct pst_recover *r, int64_t base, enum pst_segment_file kind,
 		if (rc == 0)
 			rc = disk->ops->sync(disk, file);
 	}
-	disk->ops->close(disk, file);
+	if (file >= 0)
+		disk->ops->close(disk, file);
 	return rc;
 }
 

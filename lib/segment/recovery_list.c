@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "segment/recovery.h"
+#include "segment/replace.h"
 
 struct listing {
 	struct pst_recover *r;
@@ -37,10 +38,11 @@ visit(void *arg, const char *name)
 	enum pst_segment_file file;
 	size_t len = strlen(name);
 	bool damaged = pst_segment_name_damaged(name, &base);
+	bool unfinished = len > 4 && len < PST_SEGMENT_NAME_BYTES &&
+			  strcmp(name + len - 4, ".tmp") == 0;
 	if (damaged && base > l->r->aside_base)
 		l->r->aside_base = base;
-	if (damaged && len < PST_SEGMENT_NAME_BYTES && len > 4 &&
-		strcmp(name + len - 4, ".tmp") == 0) {
+	if (unfinished && (damaged || pst_replace_unfinished(name))) {
 		void *grown = realloc(l->tmp, (l->tmp_cnt + 1) * sizeof(*l->tmp));
 		if (!grown)
 			return -ENOMEM;

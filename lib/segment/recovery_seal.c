@@ -103,6 +103,7 @@ begin_seal(struct pst_recover *r, uint32_t i, uint64_t upto, bool *known)
 		   strcmp(seal->name, r->log->name) == 0 &&
 		   (!r->chained || seal->flags & (PST_SEAL_REPAIRED | PST_SEAL_SALVAGED) ||
 			   pst_link_equal(&seal->first, &first));
+	r->closed_seal = verdict == PST_SEAL_OK && !(seal->flags & PST_SEAL_OPEN);
 	pst_link_seed(r->log->name, base, &seed);
 	if (own) {
 		*known = true;
@@ -147,7 +148,9 @@ pst_recover_seal_begin(struct pst_recover *r, uint32_t i)
 	int rc = begin_seal(r, i, r->seal_from, &known);
 	if (rc < 0)
 		return rc;
-	if (!known && r->seal_from > 0) {
+	/* A first link that nobody knows would contradict the seals behind it. */
+	r->unsealed = !known && i + 1 < r->cnt;
+	if (!known && !r->unsealed && r->seal_from > 0) {
 		tell(r, PST_RECOVERY_SEALS_BEGIN, segment->base_offset);
 		r->seal_from = 0;
 	}
@@ -168,6 +171,12 @@ pst_recover_seal_end(struct pst_recover *r, uint32_t i)
 	struct pst_seal *seal = &r->log->seal;
 	if (!r->log->sealing)
 		return 0;
+	if (r->unsealed) {
+		r->chained = r->seal_from > 0 && r->seg.good_bytes >= r->seal_from;
+		r->link = seal->last;
+		seal->bytes = 0;
+		return 0;
+	}
 	if (r->seg.good_bytes < r->seal_from) {
 		/* Bytes that the mark covers are gone: its link speaks of them. */
 		struct pst_link first = seal->first;
@@ -198,7 +207,7 @@ pst_recover_seal_close(struct pst_recover *r, uint32_t i)
 	struct pst_found_segment *segment = &r->segments[i];
 	int64_t base = segment->base_offset;
 	enum pst_seal_verdict verdict = PST_SEAL_OK;
-	if (!r->log->sealing || made->bytes == 0)
+	if (!r->log->sealing)
 		return 0;
 	int rc = pst_seal_init(&there);
 	if (rc < 0)
@@ -226,10 +235,12 @@ pst_recover_seal_close(struct pst_recover *r, uint32_t i)
 		if (torn) {
 			tell(r, PST_RECOVERY_SEAL_TORN, base);
 			rc = pst_seal_set_aside(r->disk, r->log->dir, base);
+			segment->has[PST_SEGMENT_SEAL] = false;
 		}
-		if (rc == 0)
+		if (rc == 0 && made->bytes > 0) {
 			rc = pst_seal_store(made, r->disk, r->log->dir);
-		segment->has[PST_SEGMENT_SEAL] = rc == 0;
+			segment->has[PST_SEGMENT_SEAL] = rc == 0;
+		}
 		/* As when it is written: no space for a seal does not stop the log. */
 		if (rc < 0 && pst_errno_passes(-rc))
 			rc = pst_seal_drop(r->disk, r->log->dir, base);
@@ -267,16 +278,20 @@ pst_recover_closed_seal(struct pst_recover *r, uint32_t i)
 	struct pst_found_segment *segment = &r->segments[i];
 	struct pst_link first, behind;
 	bool chained, wanted = false, known = false;
-	if (!r->log->sealing || segment->has[PST_SEGMENT_SEAL] || segment->error || i == 0 ||
-		i + 1 >= r->cnt)
+	if (!r->log->sealing || segment->has[PST_SEGMENT_SEAL] || segment->error || i + 1 >= r->cnt)
 		return 0;
-	int rc = link_behind(r, i - 1, &chained, &first);
+	int rc = 0;
+	chained = i == 0 && segment->base_offset == 0; /* no segment was before it */
+	if (chained)
+		pst_link_seed(r->log->name, 0, &first);
+	else if (i > 0)
+		rc = link_behind(r, i - 1, &chained, &first);
 	if (rc == 0 && chained)
 		rc = chained_behind(r, i, &wanted, &behind, &known);
 	if (rc < 0 || !chained || !wanted)
 		return rc;
 	struct pst_seal *seal = &r->log->seal;
-	pst_seal_begin(seal, r->log->name, segment->base_offset, &first, false);
+	pst_seal_begin(seal, r->log->name, segment->base_offset, &first, i == 0);
 	rc = rehash(r, segment->base_offset, segment->bytes);
 	if (rc < 0 && r->unreadable) {
 		r->unreadable = false;
@@ -309,7 +324,6 @@ pst_recover_seal_new(struct pst_recover *r, int64_t base)
 	pst_seal_begin(&log->seal, log->name, base, r->chained ? &r->link : &seed, !r->chained);
 }
 
-/* The log goes on with the segment of log->seal. */
 void
 pst_recover_seal_go_on(struct pst_recover *r)
 {
@@ -318,6 +332,20 @@ pst_recover_seal_go_on(struct pst_recover *r)
 	if (!log->sealing)
 		return;
 	log->durable.link = log->link = log->seal.last;
+}
+
+int
+pst_recover_seal_open(struct pst_recover *r)
+{
+	struct pst_seal *seal = &r->log->seal;
+	if (!r->log->sealing || !r->closed_seal)
+		return 0;
+	seal->flags |= PST_SEAL_OPEN;
+	int rc = pst_seal_store(seal, r->disk, r->log->dir);
+	seal->flags &= ~(uint32_t)PST_SEAL_OPEN;
+	if (rc < 0 && pst_errno_passes(-rc))
+		rc = pst_seal_drop(r->disk, r->log->dir, seal->base_offset);
+	return rc < 0 ? rc : r->disk->ops->sync(r->disk, r->log->dir);
 }
 
 int

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "segment/replace.h"
 
 #define SEAL_MAGIC   "pst.seal"
 #define SEAL_VERSION 1
@@ -288,16 +289,7 @@ pst_seal_store(struct pst_seal *seal, struct pst_disk *disk, int dir)
 	char name[PST_SEGMENT_NAME_BYTES];
 	pst_segment_name(name, seal->base_offset, PST_SEGMENT_SEAL);
 	size_t len = pst_seal_encode(seal);
-	int file = disk->ops->open(disk, dir, name, PST_DISK_WRITE | PST_DISK_CREATE);
-	if (file < 0)
-		return file;
-	int rc = disk->ops->truncate(disk, file, 0);
-	if (rc == 0)
-		rc = disk->ops->write(disk, file, seal->image, len, 0);
-	if (rc == 0)
-		rc = disk->ops->sync(disk, file);
-	disk->ops->close(disk, file);
-	return rc;
+	return pst_replace(disk, dir, name, seal->image, len);
 }
 
 int

@@ -112,7 +112,7 @@ int pst_seal_load(struct pst_seal *seal, struct pst_disk *disk, int dir, int64_t
 int pst_seal_load_name(struct pst_seal *seal, struct pst_disk *disk, int dir, const char *name,
 	enum pst_seal_verdict *verdict);
 
-/* Writes "<base>.seal"; the name is not synced. 0 or -errno, and it may then be in part there. */
+/* Writes "<base>.seal", whole or not at all; the name is not synced. 0 or -errno. */
 int pst_seal_store(struct pst_seal *seal, struct pst_disk *disk, int dir);
 
 /* Syncs the file as it is. 0 or -errno. */

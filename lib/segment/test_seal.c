@@ -637,6 +637,7 @@ Test(seal, retention_takes_them_along)
 	config.retain_bytes = 16000;
 	fix_open(f, &config);
 	append(f, 60);
+	cr_assert_eq(pst_datadir_checkpoint(f->dir), 0);
 	for (int i = 0; i < 20; i++) {
 		f->now_ns += PST_HOUSEKEEPING_NS;
 		fix_rest(f);
@@ -655,5 +656,88 @@ Test(seal, retention_takes_them_along)
 	fix_open(copy, &config);
 	cr_assert_not(fix_exists(copy, SEAL("00")));
 	fix_free(copy);
+	fix_free(f);
+}
+
+/* A start that makes a seal and an index again fails at every call: the next one brings it to the
+ * end, whatever was left. */
+Test(seal, made_again_by_a_start_that_fails)
+{
+	struct fix *f = closed_log();
+	struct pst_log_config config = small();
+	run(f, "rm 000000000000000000%s.seal 000000000000000000%s.index", "18", "18");
+	for (unsigned at = 1;; at++) {
+		struct fix *copy = fix_snapshot(f, true);
+		struct fault fault;
+		struct pst_diag diag;
+		char what[64];
+		snprintf(what, sizeof(what), "call %u", at);
+		fault_init(&fault);
+		fault.calls = FAULT_ANY;
+		fault.error = -EIO;
+		fault.at = at;
+		fault.for_ever = true;
+		bool failed = fix_try_open(copy, &fault.disk, &config, &diag) < 0;
+		if (failed) {
+			fix_open(copy, &config);
+			fix_expect_no_findings(copy, what);
+			cr_assert_eq(fix_close(copy), 0);
+			expect_sealed(copy, 0, 48, what);
+		} else {
+			fix_close(copy);
+		}
+		fix_free(copy);
+		fault_fini(&fault);
+		if (!failed)
+			break;
+		cr_assert_lt(at, 500);
+	}
+	fix_free(f);
+}
+
+/* Power was lost in a roll: the segment has its seal, the next one is not there, and the log goes
+ * on in the one that was sealed. */
+Test(seal, goes_on_in_a_segment_that_was_sealed)
+{
+	struct fix *f = fix_new(true);
+	struct pst_log_config config = small();
+	fix_open(f, &config);
+	append(f, 9);
+	struct fix *before = fix_snapshot(f, true);
+	append(f, 1);
+	cr_assert(fix_exists(f, SEAL("00")) && fix_exists(f, LOG("18")));
+	size_t len;
+	uint8_t *seal = fix_file(f, SEAL("00"), &len);
+	fix_write_file(before, SEAL("00"), seal, len);
+	free(seal);
+	fix_free(f);
+	fix_open(before, &config);
+	fix_batch(before, 1, 20, 2000);
+	fix_append(before);
+	fix_rest(before);
+	cr_assert_not(fix_exists(before, LOG("18")));
+	f = fix_snapshot(before, true);
+	fix_forget_marks(f);
+	fix_free(before);
+	fix_open(f, &config);
+	append(f, 12);
+	expect_sealed(f, 0, 43, "killed behind the seal");
+	cr_assert_eq(fix_close(f), 0);
+	fix_free(f);
+}
+
+/* Retention was removing the segment before, and had come to its seal: what lies behind says
+ * enough, and nothing is made up. */
+Test(seal, none_is_made_up)
+{
+	struct fix *f = closed_log();
+	struct pst_log_config config = small();
+	run(f, "rm 000000000000000000%s.* 000000000000000000%s.seal", "00", "18");
+	fix_forget_marks(f);
+	fix_open(f, &config);
+	cr_assert_not(fix_exists(f, SEAL("18")));
+	fix_expect_no_findings(f, "a chain without its beginning");
+	cr_assert_eq(fix_close(f), 0);
+	fix_expect_no_findings(f, "closed");
 	fix_free(f);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "segment/replace.h"
 #include "segment/verifying.h"
 
 static void
@@ -95,6 +96,9 @@ look_at_name(void *arg, const char *name)
 		pst_verify_note(v, name, 0, "damaged bytes that recovery set aside");
 	} else if (strlen(name) > 33 && strncmp(name + 20, ".seal.damaged-", 14) == 0) {
 		pst_verify_note(v, name, 0, "a seal that was set aside");
+	} else if (pst_replace_unfinished(name)) {
+		if (v->log.source != PST_END_LIVE)
+			pst_verify_note(v, name, 0, "unfinished: removed at the next start");
 	} else if (!pst_segment_name_parse(name, &base, &kind)) {
 		pst_verify_note(v, name, 0, "not penstock's");
 	} else if (kind != PST_SEGMENT_LOG) {

@@ -109,6 +109,9 @@ pst_verify_seal_begin(struct pst_verifying *v, uint32_t i, bool last, bool gap)
 	} else if (!last && v->chained) {
 		pst_verify_note(v, name, 0, "missing: the chain is followed without it");
 	}
+	v->anew_possible = last && !v->sealed && (i == 0 || v->unsealed_before);
+	if (v->anew_possible)
+		pst_link_seed(log->name, base, &v->anew);
 	if (!v->sealed && i == 0 && base == 0 && (!last || log->end.linked)) {
 		v->chained = true;
 		pst_link_seed(log->name, 0, &v->link);
@@ -152,6 +155,8 @@ pst_verify_seal_batch(struct pst_verifying *v, const struct pst_scan *scan)
 	int64_t next_offset = pst_batch_last_offset(&scan->info) + 1;
 	struct pst_seal_link last;
 	const struct pst_seal_link *known;
+	if (v->anew_possible)
+		pst_link_next(&v->anew, scan->data, scan->info.total_bytes, &v->anew);
 	if (v->chained) {
 		pst_link_next(&v->link, scan->data, scan->info.total_bytes, &v->link);
 		look_for_anchors(v, next_offset, &v->link);
@@ -232,12 +237,30 @@ check_length(struct pst_verifying *v, bool good, bool aside)
 	v->spoilt = v->spoilt || end < seal->bytes || !(seal->flags & PST_SEAL_OPEN);
 }
 
+/* Of the last segment: nothing before it said how the chain went on. */
+static void
+begins_anew(struct pst_verifying *v)
+{
+	char name[PST_SEGMENT_NAME_BYTES];
+	pst_segment_name(name, v->seg.base_offset, PST_SEGMENT_LOG);
+	if (v->unsealed_before)
+		pst_verify_note(
+			v, name, 0, "the chain begins anew: the segment before has no seal");
+	v->link = v->anew;
+	v->chained = true;
+	v->unsealed_from = -1;
+}
+
 int
 pst_verify_seal_end(struct pst_verifying *v, bool last, bool good, bool aside)
 {
 	struct pst_reading *log = &v->log;
 	const struct pst_durable *end = &log->end;
 	int64_t base = v->seg.base_offset;
+	if (last && good && v->anew_possible && end->linked &&
+		v->seg.next_offset == end->next_offset && pst_link_equal(&v->anew, &end->link) &&
+		!(v->chained && pst_link_equal(&v->link, &end->link)))
+		begins_anew(v);
 	bool held = v->chained && !v->spoilt;
 	if (last && held && good && end->linked && v->seg.next_offset == end->next_offset &&
 		pst_link_equal(&v->link, &end->link))

@@ -45,8 +45,10 @@ put_garbage(struct crash *c, const struct sim_effect *effect, uint64_t pos)
 	uint8_t sector[SIM_SECTOR_BYTES];
 	uint32_t cnt = sim_image_node_cnt(c->disk->durable);
 	uint32_t other = (uint32_t)sim_below(c->chance, cnt);
-	/* What an earlier file had there. */
-	bool stale = other != effect->node && !sim_image_is_dir(c->disk->durable, other) &&
+	/* What an earlier file had there. Not at its beginning, where a batch that fits into the
+	 * sector would be whole: nothing in it says which partition it was of. */
+	bool stale = pos > 0 && other != effect->node &&
+		     !sim_image_is_dir(c->disk->durable, other) &&
 		     sim_image_read(c->disk->durable, other, sector, sizeof(sector), pos) ==
 			     sizeof(sector);
 	for (unsigned i = 0; !stale && i < sizeof(sector); i += 8) {

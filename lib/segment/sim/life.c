@@ -21,8 +21,7 @@ sim_fail(struct sim_story *s, const char *what)
 	if (s->fault.at)
 		fprintf(out, "  mishap: calls 0x%x, number %u%s, error %d\n", s->fault.calls,
 			s->fault.at, s->fault.for_ever ? " and all after" : "", s->fault.error);
-	fprintf(out, "  again: sim_segment%s --seed %llu", s->plan->sealed ? " --sealed" : "",
-		(unsigned long long)s->plan->seed);
+	fprintf(out, "  again: sim_segment --seed %llu", (unsigned long long)s->plan->seed);
 	if (s->plan->fault.at)
 		fprintf(out, " --mishap %u%s,%d%s", s->fault.at, s->fault.for_ever ? "+" : "",
 			-s->fault.error, s->plan->fault_in_recovery ? "r" : "");

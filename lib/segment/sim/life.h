@@ -42,7 +42,7 @@ struct sim_story {
 	uint64_t look_chance;
 	uint64_t *seen; /* sums of the choices looked at, to pass over what is the same */
 	unsigned seen_cnt, seen_cap;
-	char state[200];  /* being looked at */
+	char state[400];  /* being looked at */
 	int look_variant; /* of it; -1: none is */
 };
 

@@ -4,7 +4,7 @@
  *   sim_segment [--seed N] --calls               the Nth call fails, for every N
  *   sim_segment --seed N [--mishap AT[+],ERRNO[r]] --state STORY[.STEP.VARIANT]
  *                                                one story, or one state of it, again
- *   --sealed: some partitions have a hash chain */
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +22,7 @@ struct options {
 static int
 usage(void)
 {
-	fputs("usage: sim_segment [--sealed] [--seed N] [--states N | --calls | [--mishap "
+	fputs("usage: sim_segment [--seed N] [--states N | --calls | [--mishap "
 	      "AT[+],ERRNO[r]]\n"
 	      "                   --state STORY[.STEP.VARIANT]]\n",
 		stderr);
@@ -52,10 +52,6 @@ parse(struct options *o, int argc, char **argv)
 		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 		if (strcmp(argv[i], "--calls") == 0) {
 			o->calls = true;
-			continue;
-		}
-		if (strcmp(argv[i], "--sealed") == 0) {
-			o->plan.sealed = true;
 			continue;
 		}
 		if (!value)

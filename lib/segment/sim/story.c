@@ -44,7 +44,7 @@ cast(struct sim_story *s)
 		config->segment_bytes_max = pick(c, segments, PST_ARRAY_CNT(segments));
 		if (s->large)
 			config->segment_bytes_max = 1800000;
-		config->sealed = s->plan->sealed && sim_below(c, 2);
+		config->sealed = sim_below(c, 4) != 0;
 		config->segment_age_max_ns = sim_below(c, 3) == 0 ? 400000000 : 0;
 		if (sim_below(c, 3) == 0)
 			config->retain_bytes = 2 * config->segment_bytes_max;

@@ -42,7 +42,6 @@ struct sim_plan {
 	unsigned one_of; /* of so many steps one is looked at, on average */
 	unsigned variant_cnt;
 	struct sim_fault fault; /* in the first life; at 0: by chance */
-	bool sealed;            /* some partitions have a hash chain */
 	unsigned call_step;     /* 1: every call fails once; n: every nth */
 	bool fault_in_recovery; /* in the second life's opening instead */
 	struct sim_only only;

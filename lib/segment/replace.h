@@ -1,0 +1,15 @@
+/* Small side files of a segment are written whole or not at all, whenever the power goes. */
+#ifndef PST_REPLACE_H
+#define PST_REPLACE_H
+
+#include "segment/disk.h"
+
+/* Writes "<name>.tmp", synced, and renames it to name, where a file that is there is replaced. name
+ * is of a segment's index or seal; its directory is not synced. 0 or -errno: then name is as it
+ * was. */
+int pst_replace(struct pst_disk *disk, int dir, const char *name, const void *data, uint64_t len);
+
+/* What a crash left of that. */
+bool pst_replace_unfinished(const char *name);
+
+#endif
