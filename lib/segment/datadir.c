@@ -336,8 +336,8 @@ pst_datadir_checkpoint(struct pst_datadir *dir)
 	if (rc < 0 && !dir->durable.failed && pst_dir_give_reserve(dir, -rc))
 		rc = pst_durable_write(&dir->durable, dir->marks, dir->mark_cnt);
 	for (uint32_t i = 0; rc == 0 && i < dir->mark_cnt; i++)
-		atomic_store_explicit(&dir->kept_bases[i], dir->marks[i].end.segment_base,
-			memory_order_relaxed);
+		atomic_store_explicit(
+			&dir->kept_bases[i], dir->marks[i].end.segment_base, memory_order_relaxed);
 	if (rc < 0 && !pst_errno_passes(-rc))
 		pst_dir_error(dir, -rc);
 	return rc;
