@@ -321,6 +321,7 @@ Test(retention, a_crash_before_the_sync_of_the_directory)
 	fault_init(&fault);
 	fix_open_on(f, &fault.disk, &config);
 	append_segments(f, 5);
+	cr_assert_eq(pst_datadir_checkpoint(f->dir), 0);
 	f->app->logs[f->log_idx]->retain_bytes = 20000;
 	fault.hold = FAULT_QUEUE_SYNC;
 	/* The unlinks are the kernel's to end; then the log waits for the sync, and nothing goes.
