@@ -242,8 +242,7 @@ check_segment(struct pst_recover *r, uint32_t i, bool *sealed, bool *gone)
 	}
 	int rc = pst_segment_scan_run(&r->seg, &r->scan);
 	r->report->checked_bytes += segment->bytes;
-	atomic_fetch_add_explicit(
-		&r->progress->done_bytes, segment->bytes - r->seg.good_bytes, memory_order_relaxed);
+	uint64_t behind_bytes = segment->bytes - r->seg.good_bytes;
 	if (rc == 0 && r->seg.result == PST_SCAN_IO)
 		rc = pst_recover_read(r, r->seg.error);
 	r->data_end = segment->bytes;
@@ -260,6 +259,8 @@ check_segment(struct pst_recover *r, uint32_t i, bool *sealed, bool *gone)
 		/* Also gives back what was reserved behind the end. */
 		rc = truncate_synced(r, file, segment, segment->bytes);
 	}
+	/* Not before: to look for good batches in it may take longer than all the rest. */
+	atomic_fetch_add_explicit(&r->progress->done_bytes, behind_bytes, memory_order_relaxed);
 	r->disk->ops->close(r->disk, file);
 	if (rc == 0 && *gone)
 		rc = pst_seal_set_aside(r->disk, r->log->dir, segment->base_offset);
