@@ -88,7 +88,8 @@ main(int argc, char **argv)
 	if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE) {
 		fprintf(stderr, "penstock: standard output: %s\n",
 			errno ? strerror(errno) : "a write failed");
-		if (status == EXIT_DONE)
+		/* Nor may what a command found be taken from an answer that nobody got. */
+		if (status != EXIT_USAGE)
 			status = EXIT_FINDING;
 	}
 	return status;
