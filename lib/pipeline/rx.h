@@ -45,11 +45,10 @@ enum pst_phase {
 /* An open batch of one (stream, queue): the encoder exists always, the buffer while it is open. */
 struct pst_rx_open {
 	struct pst_batch_encoder *encoder;
-	struct pst_batch_buf *buf; /* NULL: closed */
-	struct pst_log_place place;
-	uint16_t queue_idx;
-	/* of its partition */ /* of its partition; replaced through the mailbox */
-	uint32_t last_account; /* index of the account used last */
+	struct pst_batch_buf *buf;  /* NULL: closed */
+	struct pst_log_place place; /* replaced through the mailbox */
+	uint16_t queue_idx;         /* of its partition */
+	uint32_t last_account;      /* index of the account used last */
 };
 
 /* A queue that this lcore polls. */
