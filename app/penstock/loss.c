@@ -95,9 +95,10 @@ read_ledger(struct reading *r, const struct ledger *ledger)
 		return;
 	}
 	int64_t from_ms = (int64_t)(r->options->from_ns / NS_PER_MS) - MS_BEFORE;
-	int64_t offset = r->options->has_from ? pst_reader_offset_at(reader, from_ms)
-					      : pst_reader_earliest(reader);
-	pst_reader_seek(reader, offset < 0 ? pst_reader_earliest(reader) : offset);
+	int64_t earliest = pst_reader_earliest(reader);
+	int64_t offset = r->options->has_from ? pst_reader_offset_at(reader, from_ms) : earliest;
+	/* And the one before: how far the records went then, and whether that run goes on. */
+	pst_reader_seek(reader, offset > earliest ? offset - 1 : earliest);
 	while ((result = pst_reader_next(reader, &record, &diag)) != PST_READ_END) {
 		if (result == PST_READ_RECORD) {
 			take_record(r, &record);

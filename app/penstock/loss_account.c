@@ -154,6 +154,9 @@ add_span(struct pst_loss_account *a, uint64_t from_ns, uint64_t to_ns, bool is_b
 {
 	struct span *last = a->span_cnt > 0 ? &a->spans[a->span_cnt - 1] : NULL;
 
+	/* Another part of the same. */
+	if (last && last->to_ns == to_ns)
+		return;
 	/* The clock was set back: what follows begins there. */
 	if (to_ns < from_ns)
 		from_ns = to_ns;
@@ -213,8 +216,7 @@ take_interval(struct pst_loss_account *a, const json_t *record)
 		return;
 	a->last = last;
 	a->part = part;
-	if (part == 0)
-		add_span(a, from_ns, to_ns, number(record, "first") == 1);
+	add_span(a, from_ns, to_ns, number(record, "first") == 1);
 	if (when.to_ns <= a->from_ns || when.from_ns >= a->to_ns)
 		return;
 	take_cells(a, record, &when);
@@ -359,6 +361,7 @@ pst_loss_account_take(struct pst_loss_account *a, const json_t *record)
 		take_drive(a, record);
 	} else if (strcmp(kind, "stop") == 0) {
 		json_object_set_new(known, "stopped", json_true());
+		add_span(a, number(record, "to_ns"), number(record, "to_ns"), false);
 	}
 }
 
@@ -386,14 +389,16 @@ ended_badly(const struct pst_loss_account *a, uint64_t at_ns)
 	return false;
 }
 
-/* next: what the records go on with; NULL: with nothing. */
+/* last_ns: up to where there were records, which may be long before what is asked for. next: what
+ * the records go on with; NULL: with nothing. */
 static void
-add_hole(const struct pst_loss_account *a, json_t *holes, uint64_t from_ns, uint64_t to_ns,
+add_hole(const struct pst_loss_account *a, json_t *holes, uint64_t last_ns, uint64_t to_ns,
 	const struct span *next)
 {
 	const char *why = next && !next->is_begin   ? "missing"
-			  : ended_badly(a, from_ns) ? "killed"
+			  : ended_badly(a, last_ns) ? "killed"
 						    : "no daemon";
+	uint64_t from_ns = pst_max_u64(last_ns, a->from_ns);
 
 	if (from_ns < to_ns)
 		json_array_append_new(
@@ -406,18 +411,17 @@ static json_t *
 holes_of(const struct pst_loss_account *a, uint64_t now_ns)
 {
 	json_t *holes = json_array();
-	uint64_t at_ns = a->from_ns, to_ns = pst_min_u64(a->to_ns, now_ns);
+	uint64_t last_ns = 0, to_ns = pst_min_u64(a->to_ns, now_ns); /* last: up to there, so far */
 
 	for (size_t i = 0; i < a->span_cnt; i++) {
 		const struct span *span = &a->spans[i];
-		if (span->from_ns > at_ns)
-			add_hole(a, holes, at_ns, pst_min_u64(span->from_ns, to_ns), span);
-		at_ns = pst_max_u64(span->to_ns, at_ns);
+		add_hole(a, holes, last_ns, pst_min_u64(span->from_ns, to_ns), span);
+		last_ns = pst_max_u64(span->to_ns, last_ns);
 	}
 	/* What a running daemon has not written down yet. */
-	if (ended_badly(a, at_ns) && now_ns < at_ns + TAIL_NS + 2 * a->interval_ns)
+	if (ended_badly(a, last_ns) && now_ns < last_ns + TAIL_NS + 2 * a->interval_ns)
 		return holes;
-	add_hole(a, holes, at_ns, to_ns, NULL);
+	add_hole(a, holes, last_ns, to_ns, NULL);
 	return holes;
 }
 

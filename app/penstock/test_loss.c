@@ -167,7 +167,7 @@ Test(loss, rejects_misses_and_what_recovery_cut)
 		"{\"udp_checksum\":3,\"mold_short\":2},\"ignored\":{\"heartbeat\":9}}}],"
 		"\"beside\":[{\"port\":\"w\",\"counter\":\"imissed\",\"lost\":12},"
 		"{\"port\":\"w\",\"counter\":\"rx_nombuf\",\"note\":4000}]");
-	take("{\"kind\":\"stop\",\"run\":\"r\",\"part\":0}");
+	take("{\"kind\":\"stop\",\"run\":\"r\",\"part\":0,\"to_ns\":130000000000}");
 	json_t *result = pst_loss_account_result(account, 130 * S);
 	cr_assert_eq(total(result, "rejected"), 5);
 	cr_assert_eq(total(result, "missed"), 12, "notes are no losses");
@@ -208,7 +208,7 @@ Test(loss, times_without_a_record_are_said)
 	account = pst_loss_account_create(10 * S, 500 * S);
 	interval("r", 1, 1, 20, 30, "");
 	interval("q", 1, 1, 40, 50, "");
-	take("{\"kind\":\"stop\",\"run\":\"q\",\"part\":0}");
+	take("{\"kind\":\"stop\",\"run\":\"q\",\"part\":0,\"to_ns\":50000000000}");
 	interval("p", 1, 1, 60, 70, "");
 	json_t *result = pst_loss_account_result(account, 400 * S);
 	cr_assert_eq(json_array_size(json_object_get(result, "unrecorded")), 4);
@@ -247,9 +247,9 @@ Test(loss, records_that_are_gone_are_not_taken_for_a_daemon_that_was_not_there)
 	account = pst_loss_account_create(0, 500 * S);
 	interval("r", 7, 7, 20, 30, "");
 	interval("r", 10, 10, 60, 70, "");
-	take("{\"kind\":\"stop\",\"run\":\"r\",\"part\":0}");
+	take("{\"kind\":\"stop\",\"run\":\"r\",\"part\":0,\"to_ns\":70000000000}");
 	interval("q", 3, 3, 90, 100, "");
-	take("{\"kind\":\"stop\",\"run\":\"q\",\"part\":0}");
+	take("{\"kind\":\"stop\",\"run\":\"q\",\"part\":0,\"to_ns\":100000000000}");
 	json_t *result = pst_loss_account_result(account, 100 * S);
 	cr_assert_eq(json_array_size(json_object_get(result, "unrecorded")), 2);
 	cr_assert_eq(at(result, "from_ns"), 20 * S, "since the first record");
@@ -394,6 +394,25 @@ Test(loss, drives_that_failed_are_named)
 	json_decref(result);
 	pst_loss_account_destroy(account);
 	free(text);
+}
+
+/* Only its last record is read, which is older than what is asked for. */
+Test(loss, a_daemon_with_nothing_to_tell_is_running)
+{
+	for (unsigned now_s = 78; now_s <= 180; now_s += 102) {
+		account = pst_loss_account_create((now_s - 3) * S, PST_LOSS_TO_LAST);
+		take("{\"kind\":\"interval\",\"run\":\"p\",\"first\":1,\"last\":9,\"part\":2,"
+		     "\"from_ns\":60000000000,\"to_ns\":70000000000}");
+		json_t *result = pst_loss_account_result(account, now_s * S);
+		size_t cnt = json_array_size(json_object_get(result, "unrecorded"));
+		cr_assert_eq(cnt, now_s > 100, "at %u", now_s);
+		if (cnt > 0) {
+			cr_assert_eq(at(row(result, "unrecorded", 0), "from_ns"), 177 * S);
+			cr_assert_str_eq(why(result, 0), "killed");
+		}
+		json_decref(result);
+		pst_loss_account_destroy(account);
+	}
 }
 
 /* A sender's name cannot steer the terminal. */
