@@ -712,6 +712,9 @@ Test(seal, goes_on_in_a_segment_that_was_sealed)
 	free(seal);
 	fix_free(f);
 	fix_open(before, &config);
+	seal = fix_file(before, SEAL("00"), &len);
+	cr_assert(seal && seal[12] & PST_SEAL_OPEN, "it still says that nothing follows");
+	free(seal);
 	fix_batch(before, 1, 20, 2000);
 	fix_append(before);
 	fix_rest(before);
