@@ -22,8 +22,8 @@ STREAMS = {
     "sizes": (9002, "datagram"),
     "feed": (26400, "mold64"),
 }
-QUARANTINE = "penstock.quarantine"
-TOPICS = list(STREAMS) + [QUARANTINE]
+QUARANTINE, LEDGER = "penstock.quarantine", "penstock.ledger"
+TOPICS = list(STREAMS) + [QUARANTINE, LEDGER]
 EVENT_MAX = 60000
 SMALL_BATCH = 60
 
