@@ -25,6 +25,11 @@ pst_load_metrics(struct pst_load *load)
 	if (pst_addr_is_multicast(&p->metrics_addr))
 		return pst_load_fail(load, "metrics.address", "give an address of this host",
 			"%s is a multicast group", p->metrics_address);
+	/* The kernel lets a socket listen there, where no connection ever comes. */
+	if (pst_addr_is_ipv4(&p->metrics_addr) &&
+		memcmp(p->metrics_addr.bytes + 12, "\xff\xff\xff\xff", 4) == 0)
+		return pst_load_fail(load, "metrics.address", "give an address of this host",
+			"%s is the broadcast address", p->metrics_address);
 	return 0;
 }
 

@@ -176,6 +176,8 @@ Test(refuse, names)
 	EXTRA("telemetry: {prefix: ''}\n", "telemetry.prefix", "at least 1", "");
 	EXTRA("metrics: {address: localhost}\n", "metrics.address", "not an address", "127.0.0.1");
 	EXTRA("metrics: {address: 224.0.0.1}\n", "metrics.address", "multicast", "of this host");
+	EXTRA("metrics: {address: 255.255.255.255}\n", "metrics.address", "broadcast",
+		"of this host");
 	EXTRA("metrics: {port: 65536}\n", "metrics.port", "out of range", "65535");
 	EXTRA("metrics: {port: http}\n", "metrics.port", "not a whole number", "");
 	SPOILED("- name: two\n", "- name: one\n", 14, "listeners[1].name", "listeners[0] is called",
