@@ -171,7 +171,7 @@ run_shed(const char *kind)
 	cr_assert_geq(file_blocks(f, "penstock.reserve"), 2 * MIB);
 	for (int i = 0; i < 20; i++)
 		cr_assert_eq(append_one(f), PST_APPEND_DURABLE);
-	for (int round = 0; round < 3; round++) {
+	for (unsigned round = 0; round < 3; round++) {
 		fill(&disk);
 		unsigned refused = 0;
 		for (int i = 0; i < 60 && refused < 20; i++)

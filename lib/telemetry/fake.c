@@ -505,6 +505,17 @@ fake_client(void)
 }
 
 json_t *
+fake_kept(json_t *answer)
+{
+	static json_t *kept;
+
+	if (!kept)
+		kept = json_array();
+	json_array_append_new(kept, answer);
+	return answer;
+}
+
+json_t *
 fake_list(const char *command)
 {
 	struct pst_client *client = fake_client();
@@ -513,7 +524,7 @@ fake_list(const char *command)
 	json_t *list = pst_client_list(client, command, 0, &diag);
 	cr_assert_not_null(list, "%s", diag.text);
 	pst_client_close(client);
-	return list;
+	return fake_kept(list);
 }
 
 json_t *
@@ -525,7 +536,7 @@ fake_ask(const char *request)
 	json_t *answer = pst_client_ask(client, request, &diag);
 	cr_assert_not_null(answer, "%s", diag.text);
 	pst_client_close(client);
-	return answer;
+	return fake_kept(answer);
 }
 
 json_int_t

@@ -48,7 +48,9 @@ struct pst_pipeline *fake_start(uint16_t queue_cnt, uint16_t listener_cnt, uint1
 
 /* Connected to it. */
 struct pst_client *fake_client(void);
-/* Asks for a list, all pages, or a single answer; ends the test on an error. */
+/* Keeps an answer until the test's process ends: nobody else need free it. */
+json_t *fake_kept(json_t *answer);
+/* Asks for a list, all pages, or a single answer, which is kept; ends the test on an error. */
 json_t *fake_list(const char *command);
 json_t *fake_ask(const char *request);
 

@@ -314,7 +314,7 @@ Test(lists, sessions_that_begin_meanwhile_hide_and_double_none)
 
 	fake.sessions_begin = 3;
 	struct pst_client *client = fake_client();
-	json_t *sessions = json_object_get(pst_client_status(client, &diag), "sessions");
+	json_t *sessions = json_object_get(fake_kept(pst_client_status(client, &diag)), "sessions");
 	pst_client_close(client);
 	json_array_foreach(sessions, s, session)
 	{

@@ -38,7 +38,7 @@ Test(telemetry, the_whole_status_is_of_one_snapshot)
 	fake_start(3, 2, 3);
 
 	struct pst_client *client = fake_client();
-	json_t *status = pst_client_status(client, &diag);
+	json_t *status = fake_kept(pst_client_status(client, &diag));
 	cr_assert_not_null(status, "%s", diag.text);
 	cr_assert_eq(fake.snapshot_cnt, 1);
 	json_int_t total = json_at(json_object_get(status, "events"), "found");
@@ -249,7 +249,7 @@ Test(telemetry, rude_clients_do_no_harm)
 		if (pst_client_open("telemetry", &client, &diag) != 0)
 			usleep(10000);
 	cr_assert_not_null(client, "%s", diag.text);
-	json_t *list = pst_client_list(client, "/penstock/rules", 0, &diag);
+	json_t *list = fake_kept(pst_client_list(client, "/penstock/rules", 0, &diag));
 	cr_assert_eq(json_array_size(json_object_get(list, "items")), 1000);
 	pst_client_close(client);
 }
@@ -391,7 +391,7 @@ Test(telemetry, every_command_has_a_help_text)
 	for (unsigned i = 0; i < PST_ARRAY_CNT(commands); i++) {
 		char request[64];
 		snprintf(request, sizeof(request), "/help,/penstock/%s", commands[i]);
-		json_t *help = pst_client_ask(client, request, &diag);
+		json_t *help = fake_kept(pst_client_ask(client, request, &diag));
 		cr_assert_not_null(help, "%s", request);
 		cr_assert_gt(strlen(text_at(help, request + strlen("/help,"))), 20);
 	}
