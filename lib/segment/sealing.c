@@ -36,7 +36,9 @@ give_up(struct pst_log *log, int err)
 	char name[PST_SEGMENT_NAME_BYTES];
 	log->app->stats.last_errno = -err;
 	pst_segment_name(name, log->seal.base_offset, PST_SEGMENT_SEAL);
-	disk->ops->unlink(disk, log->dir, name);
+	/* Synced, or a power loss brings back what there was of it. */
+	if (disk->ops->unlink(disk, log->dir, name) == 0 && disk->ops->sync(disk, log->dir) < 0)
+		atomic_store_explicit(&log->app->dir->failed, true, memory_order_relaxed);
 }
 
 /* Makes the file and writes the encoded seal into it: the file, or -errno. */
