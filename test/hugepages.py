@@ -21,7 +21,8 @@ class Hugepages:
 
     def add(self, page_cnt):
         before = int(self.PATH.read_text())
-        self.PATH.write_text(str(before + page_cnt))
+        # Others reserve and give back, too: fewer may be there than were taken.
+        self.PATH.write_text(str(max(0, before + page_cnt)))
         return int(self.PATH.read_text()) - before
 
     def reserve(self, page_cnt):
