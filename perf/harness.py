@@ -1,5 +1,7 @@
 """What the sets share: the tools, the daemon under load, the machine's facts, hugepages."""
 
+import atexit
+import datetime
 import json
 import os
 import pathlib
@@ -16,7 +18,7 @@ from hugepages import HUGEPAGES
 
 BUILD = pathlib.Path(os.environ.get("PST_BUILD", ROOT / "run/build"))
 WORK = ROOT / "run/perf"
-PREFIX = "penstock-perf"
+PREFIX = f"penstock-perf-{os.getpid()}"
 HUGEPAGE_MIB = 2
 EAL_MIB = 32  # beside what a profile asks for
 
@@ -50,6 +52,10 @@ def build(*names):
     )
 
 
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
 def facts():
     cpu = next((l.split(":", 1)[1].strip() for l in open("/proc/cpuinfo") if "model name" in l), "")
     flags = next((l for l in open("/proc/cpuinfo") if l.startswith("flags")), "")
@@ -63,6 +69,7 @@ def facts():
         "avx2": " avx2 " in flags,
         "sha_ni": " sha_ni " in flags,
         "kernel": platform.release(),
+        "boot": pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
         "filesystem": out_of("stat", "-f", "-c", "%T", str(WORK)).strip(),
         "commit": commit,
     }
@@ -71,6 +78,17 @@ def facts():
 def reserve_hugepages(mib):
     """Until the program ends; False if the machine will not."""
     return HUGEPAGES.reserve((mib + EAL_MIB) // HUGEPAGE_MIB)
+
+
+def forget_prefix():
+    """DPDK leaves its runtime directories behind."""
+    for path in pathlib.Path(os.environ.get("RUNTIME_DIRECTORY", "/var/run")).glob(
+        f"dpdk/{PREFIX}*"
+    ):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+atexit.register(forget_prefix)
 
 
 class Daemon:

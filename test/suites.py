@@ -380,14 +380,15 @@ def suite_planted(ctx):
 
 
 def suite_perf(ctx):
-    """the benches run and agree with themselves (no figure is judged)"""
-    program = TOP / "perf" / "run"
-    if not program.exists():
-        ctx.count.skip("perf", "there is no perf/run")
-        return
+    """the benches run and agree with themselves (no figure is judged); their judging is tested"""
     path = ctx.build("build")
-    if path is not None:
-        run_program(ctx, [str(program), "--smoke"], "perf/run", ctx.environment(path))
+    if path is None:
+        return
+    for command in (["test_harness"], ["run", "--smoke"]):
+        program = TOP / "perf" / command[0]
+        run_program(
+            ctx, [str(program), *command[1:]], f"perf/{command[0]}", ctx.environment(path)
+        )
 
 
 def tracked(pattern):

@@ -22,27 +22,27 @@ def fio(mib, every):
     return json.loads(text)["jobs"][0]["write"]["bw_bytes"] / 1e6
 
 
+def one(mib):
+    speeds = {"fio": fio(mib, 0), "fio_synced": fio(mib, 16)}
+    speeds |= json.loads(out_of(tool("bench_segment"), "--json", str(WORK), str(mib)))
+    return {"mb_per_s": speeds, "ratio": {n: s / speeds["fio"] for n, s in speeds.items()}}
+
+
 def run(args):
     if not shutil.which("fio"):
         give_up("fio is not there: apt-get install fio")
     build("bench_segment")
     mib = round(512 * args.seconds)
-    rounds = []
-    for _ in range(args.repeat):
-        figures = {"fio": fio(mib, 0), "fio_synced": fio(mib, 16)}
-        figures |= json.loads(out_of(tool("bench_segment"), "--json", str(WORK), str(mib)))
-        rounds.append(figures)
-    names = list(rounds[0])
-    median = {name: round(statistics.median(r[name] for r in rounds)) for name in names}
+    rounds = args.rounds.take(lambda _: one(mib))
+    names = list(rounds[0]["ratio"])
+
+    def median(part, name):
+        return statistics.median(r[part][name] for r in rounds)
+
     return {
-        "mb_per_s": median,
-        "ratio": {
-            name: round(statistics.median(r[name] / r["fio"] for r in rounds), 3)
-            for name in names
-        },
-        "spread": {
-            name: [round(r[name] / r["fio"], 3) for r in rounds] for name in names
-        },
+        "mb_per_s": {name: round(median("mb_per_s", name)) for name in names},
+        "ratio": {name: round(median("ratio", name), 3) for name in names},
+        "spread": {name: [round(r["ratio"][name], 3) for r in rounds] for name in names},
         "mib": mib,
         "rounds": rounds,
     }
@@ -54,3 +54,12 @@ def say(r):
         f"({min(r['spread'][name])} to {max(r['spread'][name])})"
         for name in r["mb_per_s"]
     ]
+
+
+FIGURES = {
+    **{f"ratio.{n}": ("ratio", "more") for n in ("log_large", "log_small", "sealed_large")},
+    "mb_per_s.log_large": ("absolute", "more"),
+    "mb_per_s.fio": ("absolute", "more"),
+}
+
+ANSWERS = {"disk-ratio": lambda r: r["ratio"]["log_large"]}

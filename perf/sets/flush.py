@@ -16,6 +16,7 @@ POLICIES = (
     ("20ms", "20ms", "16M"),
     ("100ms", "100ms", "64M"),
 )
+DEFAULT = POLICIES[2]
 
 
 def latency(policy, seconds):
@@ -34,20 +35,19 @@ def latency(policy, seconds):
 def run(args):
     wire.put_up()
     source.make(args.lines)
-    policies = POLICIES[:1] if args.smoke else POLICIES
-    rounds = [
-        {
-            policy: {
-                "capacity": source.run(source.profile(*policy), args.seconds),
-                "paced": latency(policy, args.seconds),
-            }
-            for policy in policies
+    policies = [DEFAULT] if args.brief else POLICIES
+
+    def one(policy):
+        return {
+            "capacity": source.run(source.profile(*policy), args.seconds),
+            "paced": latency(policy, args.seconds),
         }
-        for _ in range(args.repeat)
-    ]
+
+    # Of a policy by its batch.age.
+    rounds = args.rounds.take(lambda _: {policy[0]: one(policy) for policy in policies})
 
     def median(policy, kind, name):
-        return statistics.median(r[policy][kind][name] for r in rounds)
+        return statistics.median(r[policy[0]][kind][name] for r in rounds)
 
     rows = [
         {
@@ -56,20 +56,19 @@ def run(args):
             "flush_bytes": policy[2],
             "events_per_s": round(median(policy, "capacity", "events_per_s")),
             "ns_per_event": round(median(policy, "capacity", "ns_per_event"), 1),
-            "shed": sum(r[policy]["capacity"]["shed"] for r in rounds),
+            "shed": sum(r[policy[0]]["capacity"]["shed"] for r in rounds),
             "lost": sum(
-                r[policy]["paced"]["sent"] - r[policy]["paced"]["stored"] for r in rounds
+                r[policy[0]]["paced"]["sent"] - r[policy[0]]["paced"]["stored"] for r in rounds
             ),
             **{
                 f"ms_{name}": round(median(policy, "paced", name), 3)
                 for name in ("p50", "p99", "p999", "max")
             },
             "syncs": median(policy, "paced", "syncs"),
-            "rounds": [r[policy] for r in rounds],
         }
         for policy in policies
     ]
-    return {"rate": RATE, "policies": rows}
+    return {"rate": RATE, "policies": rows, "rounds": rounds}
 
 
 def say(r):
@@ -80,3 +79,11 @@ def say(r):
         f"{row['ms_p999']} ms, {row['lost']} lost"
         for row in r["policies"]
     ]
+
+
+FIGURES = {
+    f"{DEFAULT[0]}.capacity.events_per_s": ("absolute", "more"),
+    f"{DEFAULT[0]}.paced.p50": ("absolute", "less"),
+    f"{DEFAULT[0]}.paced.p99": ("absolute", "less"),
+    f"{DEFAULT[0]}.paced.p999": ("absolute", "less"),
+}

@@ -69,22 +69,26 @@ def one(text, hz, seconds):
     return {**result, "asked": seen["times"], "exposition_bytes": seen["bytes"]}
 
 
+def in_turn(text, number, seconds):
+    # Whatever drifts meets each of them at each place.
+    names = list(WATCHED)
+    names = names[number % 3 :] + names[: number % 3]
+    found = {name: one(text, WATCHED[name], seconds) for name in names}
+    alone = found["alone"]["ns_per_event"]
+    ratios = {f"{name}_ratio": found[name]["ns_per_event"] / alone for name in list(WATCHED)[1:]}
+    return {**ratios, **{name: found[name] for name in WATCHED}}
+
+
 def run(args):
     text = source.profile()
     source.make(args.lines)
-    rounds = []
-    for number in range(args.repeat):
-        # Whatever drifts meets each of them at each place.
-        names = list(WATCHED)
-        names = names[number % 3 :] + names[: number % 3]
-        found = {name: one(text, WATCHED[name], args.seconds) for name in names}
-        rounds.append({name: found[name] for name in WATCHED})
-    result = {"rounds": rounds, "shed": sum(r["shed"] for f in rounds for r in f.values())}
+    rounds = args.rounds.take(lambda number: in_turn(text, number, args.seconds))
+    result = {"rounds": rounds, "shed": sum(r[name]["shed"] for r in rounds for name in WATCHED)}
     for name in WATCHED:
-        costs = [f[name]["ns_per_event"] for f in rounds]
+        costs = [r[name]["ns_per_event"] for r in rounds]
         result[f"{name}_ns"] = round(statistics.median(costs), 2)
         if name != "alone":
-            ratios = [f[name]["ns_per_event"] / f["alone"]["ns_per_event"] - 1 for f in rounds]
+            ratios = [r[f"{name}_ratio"] - 1 for r in rounds]
             result[f"{name}_cost"] = round(statistics.median(ratios), 4)
             result[f"{name}_cost_range"] = [round(min(ratios), 4), round(max(ratios), 4)]
     return result
@@ -99,3 +103,10 @@ def say(r):
             f"{100 * r[f'{name}_cost']:+.2f} % ({100 * low:+.2f} to {100 * high:+.2f})"
         )
     return lines
+
+
+FIGURES = {
+    "1_hz_ratio": ("ratio", "less"),
+    "10_hz_ratio": ("ratio", "less"),
+    "alone.ns_per_event": ("absolute", "less"),
+}

@@ -24,31 +24,33 @@ def rxonly(seconds):
     return max(rates) if rates else None
 
 
+def one(floor_command, profile, seconds):
+    floor = json.loads(out_of(*floor_command))
+    run = source.run(profile, seconds)
+    return {"gross_ratio": run["ns_per_event"] / floor["floor_ns"], "floor": floor, "run": run}
+
+
 def run(args):
     build("floor")
     profile = source.profile()
     source.make(args.lines)
     floor_command = ["taskset", "-c", "1", tool("floor")]
     floor_command += [str(WORK / "events.pcap"), str(ROOT / "perf/rules-100.pat")]
-    floors, runs = [], []
-    for _ in range(args.repeat):
-        floors.append(json.loads(out_of(*floor_command)))
-        runs.append(source.run(profile, args.seconds))
+    rounds = args.rounds.take(lambda _: one(floor_command, profile, args.seconds))
     frames = rxonly(min(args.seconds, 5)) if shutil.which("dpdk-testpmd") else None
-    floor = statistics.median(f["floor_ns"] for f in floors)
-    gross = statistics.median(r["ns_per_event"] for r in runs)
+
+    def median(part, name):
+        return statistics.median(r[part][name] for r in rounds)
+
+    floor, gross = median("floor", "floor_ns"), median("run", "ns_per_event")
     result = {
         "floor_ns": floor,
         "gross_ns": gross,
-        "gross_ratio": round(gross / floor, 3),
-        "spread_ratio": [
-            round(r["ns_per_event"] / f["floor_ns"], 3) for r, f in zip(runs, floors)
-        ],
-        "events_per_s": round(statistics.median(r["events_per_s"] for r in runs)),
-        "shed": sum(r["shed"] for r in runs),
+        "gross_ratio": round(statistics.median(r["gross_ratio"] for r in rounds), 3),
+        "events_per_s": round(median("run", "events_per_s")),
+        "shed": sum(r["run"]["shed"] for r in rounds),
         "hugepages": "no-huge: false" in profile,
-        "floors": floors,
-        "runs": runs,
+        "rounds": rounds,
     }
     if frames:
         of_source = 1e9 / frames / source.EVENTS_PER_FRAME
@@ -63,3 +65,16 @@ def say(r):
         f"{r['gross_ns']:.0f} ns/event, floor {r['floor_ns']:.0f} ns, ratio {r['gross_ratio']} "
         f"gross{net}; {r['events_per_s']:,} events/s stored, {r['shed']} shed"
     ]
+
+
+FIGURES = {
+    "gross_ratio": ("ratio", "less"),
+    "run.ns_per_event": ("absolute", "less"),
+    "run.events_per_s": ("absolute", "more"),
+    "floor.floor_ns": ("absolute", "less"),
+}
+
+ANSWERS = {
+    "pipeline-ratio": lambda r: r["gross_ratio"],
+    "rx-core-rate": lambda r: r["events_per_s"],
+}

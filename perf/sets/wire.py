@@ -9,7 +9,7 @@ import atexit
 from harness import *
 
 MEMORY_MIB = 512
-NEAR, FAR = "penstock-perf-a", "penstock-perf-b"
+NEAR, FAR = f"{PREFIX}-a", f"{PREFIX}-b"
 ADDRESS = "10.77.9.2"
 
 PROFILE = """\
