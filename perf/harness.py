@@ -27,6 +27,8 @@ TOOLS = {
     "penstock": "app/penstock/penstock",
     "penstock-load": "app/penstock-load/penstock-load",
     "floor": "perf/floor",
+    "replay": "perf/libreplay.so",
+    "sink": "perf/sink",
     "bench_segment": "lib/segment/bench_segment",
 }
 

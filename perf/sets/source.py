@@ -1,4 +1,4 @@
-"""What the pull source replays: events of log lines in a pcap file, and the profile that reads it.
+"""The pull source (perf/replay.c), what it costs, and its log lines with the profile that reads them.
 
 The source hands out a frame whenever it is asked: a figure made with it is one of capacity, and
 says nothing about loss at a rate.
@@ -33,7 +33,7 @@ cores: {{main: 0, rx: [1], writers: [0]}}
 idle: spin
 memory: {{size: {memory}M, no-huge: {no_huge}}}
 ports:
-  - {{name: source, vdev: "net_pcap0,rx_pcap={work}/events.pcap,infinite_rx=1"}}
+  - {{name: source, vdev: net_ring0, checksum: nic}}
 listeners:
   - {{name: lines, addresses: [10.9.9.9], port: 9000, framing: lines, stream: events}}
 streams:
@@ -44,6 +44,22 @@ flush: {{bytes: {flush_bytes}, age: {flush_age}}}
 telemetry: {{prefix: {prefix}}}
 metrics: {{port: 0}}
 """
+
+
+def replaying(*pcaps):
+    """The command that runs a DPDK program on the pull source: a file for each rx queue."""
+    files = ":".join(str(pcap) for pcap in pcaps)
+    return ["env", f"LD_PRELOAD={tool('replay')}", f"PENSTOCK_REPLAY={files}"]
+
+
+def frame_ns(pcap, seconds):
+    """CPU time of the source alone for each frame, polled on CPU 1 and freed."""
+    build("replay", "sink")
+    eal = ["--lcores", "0@1", "--no-pci", "--no-telemetry", "--file-prefix", PREFIX + "-sink"]
+    eal += ["-m", "256", "--log-level", "warning", "--vdev", "net_ring0"]
+    eal += ["--in-memory" if reserve_hugepages(256) else "--no-huge"]
+    sink = [tool("sink"), str(seconds)]
+    return json.loads(out_of(*replaying(pcap), *sink, *eal))["ns_per_frame"]
 
 
 def make(lines):
@@ -78,7 +94,8 @@ def profile(batch_age="50ms", flush_age="20ms", flush_bytes="16M"):
 def run(text, seconds, beside=contextlib.nullcontext):
     """One run of the daemon at capacity: what it found and stored, and what the rx core paid.
     beside() is entered for as long as is measured."""
-    with Daemon(text) as daemon:
+    build("replay")
+    with Daemon(text, replaying(WORK / "events.pcap")) as daemon:
         time.sleep(min(2, seconds))
         t0, before = daemon.status()
         cpu0 = daemon.cpu_ns(1)
