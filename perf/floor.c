@@ -1,12 +1,13 @@
 /* The work that no design can avoid, an event: one hs_scan, one copy, LZ4 of 64 KiB blocks, CRC-32C
- * of what came out. Measured on the events of a pcap file (UDP over IPv4, one event a line) with
- * the patterns of a Hyperscan pattern file, stage by stage, interleaved, several rounds.
+ * of what came out. Measured on the events of a pcap file (UDP over IPv4; MoldUDP64, or one event a
+ * line) with the patterns of a Hyperscan pattern file, stage by stage, interleaved, several rounds.
  *
- *   floor PCAP PATTERNS [ROUNDS]      prints one JSON object */
+ *   floor [--mold64] PCAP PATTERNS [ROUNDS]      prints one JSON object */
 #include <hs.h>
 #include <isa-l.h>
 #include <lz4.h>
 #include <pcap.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 
 #define BLOCK_BYTES    65536
 #define UDP_PAYLOAD    42 /* Ethernet, IPv4 without options, UDP */
+#define MOLD_HEADER    20
 #define EVENT_CNT_MAX  2000000
 #define ROUNDS_DEFAULT 7
 #define PATTERNS_MAX   20000
@@ -45,7 +47,39 @@ die(const char *what, const char *why)
 }
 
 static void
-read_events(const char *path)
+add_event(const char *data, uint32_t len)
+{
+	if (event_cnt == EVENT_CNT_MAX)
+		return;
+	events[event_cnt++] = (struct event){data, len};
+	event_bytes += len;
+}
+
+static void
+add_lines(const char *payload, uint32_t left)
+{
+	while (left > 0) {
+		const char *lf = memchr(payload, '\n', left);
+		uint32_t len = lf ? (uint32_t)(lf - payload) : left;
+		add_event(payload, len);
+		payload += len + (lf != NULL);
+		left -= len + (lf != NULL);
+	}
+}
+
+/* Made by penstock-load: the lengths add up. */
+static void
+add_messages(const char *payload, uint32_t left)
+{
+	for (uint32_t at = MOLD_HEADER; at + 2 < left;) {
+		uint32_t len = (uint32_t)(uint8_t)payload[at] << 8 | (uint8_t)payload[at + 1];
+		add_event(payload + at + 2, len);
+		at += 2 + len;
+	}
+}
+
+static void
+read_events(const char *path, void (*add)(const char *payload, uint32_t left))
 {
 	char error[PCAP_ERRBUF_SIZE];
 	struct pcap_pkthdr *header;
@@ -60,14 +94,7 @@ read_events(const char *path)
 			die(path, "a frame is too short");
 		uint32_t left = header->caplen - UDP_PAYLOAD;
 		memcpy(payload, frame + UDP_PAYLOAD, left);
-		while (left > 0 && event_cnt < EVENT_CNT_MAX) {
-			char *lf = memchr(payload, '\n', left);
-			uint32_t len = lf ? (uint32_t)(lf - payload) : left;
-			events[event_cnt++] = (struct event){payload, len};
-			event_bytes += len;
-			payload += len + (lf != NULL);
-			left -= len + (lf != NULL);
-		}
+		add(payload, left);
 	}
 	pcap_close(pcap);
 	if (event_cnt == 0)
@@ -178,10 +205,13 @@ median(double *values, int cnt)
 int
 main(int argc, char **argv)
 {
+	bool mold64 = argc > 1 && strcmp(argv[1], "--mold64") == 0;
+	argc -= mold64;
+	argv += mold64;
 	if (argc < 3)
-		die("usage", "floor PCAP PATTERNS [ROUNDS]");
+		die("usage", "floor [--mold64] PCAP PATTERNS [ROUNDS]");
 	int rounds = argc > 3 ? atoi(argv[3]) : ROUNDS_DEFAULT;
-	read_events(argv[1]);
+	read_events(argv[1], mold64 ? add_messages : add_lines);
 	hs_database_t *db = compile(argv[2]);
 	hs_scratch_t *scratch = NULL;
 	if (hs_alloc_scratch(db, &scratch) != HS_SUCCESS)

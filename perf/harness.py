@@ -27,6 +27,7 @@ TOOLS = {
     "penstock": "app/penstock/penstock",
     "penstock-load": "app/penstock-load/penstock-load",
     "floor": "perf/floor",
+    "readback": "perf/readback",
     "replay": "perf/libreplay.so",
     "sink": "perf/sink",
     "bench_segment": "lib/segment/bench_segment",
@@ -94,11 +95,11 @@ atexit.register(forget_prefix)
 
 
 class Daemon:
-    """penstockd on a profile, with an empty data directory; ends with the with-block, drained, and
-    its log must verify."""
+    """penstockd on a profile, with an empty data directory, which the profile names; ends with the
+    with-block, drained, and its log must verify."""
 
-    def __init__(self, profile, within=()):
-        self.data = WORK / "data"
+    def __init__(self, profile, within=(), data=WORK / "data"):
+        self.data = data
         self.within = list(within)  # a command that runs it elsewhere
         self.log = WORK / "penstockd.log"
         self.file = WORK / "profile.yaml"
@@ -151,6 +152,13 @@ class Daemon:
             except OSError:
                 continue  # a thread that has just ended
         give_up(f"the thread of lcore {lcore} is not there")
+
+    def cpu_ns_all(self):
+        """CPU time of all threads, the kernel's for its io_uring too."""
+        return sum(
+            int((task / "schedstat").read_text().split()[0])
+            for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir()
+        )
 
 
 def shed(status):

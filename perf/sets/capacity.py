@@ -1,0 +1,248 @@
+"""events/s of the whole machine: MoldUDP64 frames of 40 to 64-byte events from the pull source, 100
+rules, LZ4, synced, counted by reading back; beside the floor on all CPUs at once"""
+
+import random
+import shutil
+import statistics
+
+from harness import *
+from sets import source
+
+MEMORY_MIB = 1024
+EVENTS, PAYLOAD_BYTES = 60_000, 1400  # of a queue's file; of a frame, as feeds fill them
+
+PROFILE = """\
+name: perf-capacity
+data: {{dir: {data}}}
+cores: {{main: 0, rx: {rx}, writers: {writers}}}
+memory: {{size: {memory}M, no-huge: {no_huge}}}
+ports:
+  - {{name: source, vdev: net_ring0, checksum: {checksum}, queues: {queues}}}
+listeners:
+  - {{name: feed, addresses: [10.9.9.9], port: 26400, framing: mold64, stream: events}}
+streams:
+  - {{name: events, {stream}}}
+{rules}
+batch: {{bytes: 1M, records: 65536, age: 50ms, buffers: 256, lz4-acceleration: {lz4}}}
+flush: {{bytes: 16M, age: 20ms}}
+telemetry: {{prefix: {prefix}}}
+metrics: {{port: 0}}
+"""
+RULES = "rules: {{file: {root}/perf/rules-100.yaml, cache: {work}/rules-cache}}"
+ALL_ON = {
+    "data": WORK / "data",
+    "stream": "segment-bytes: 1G, seal: sha256",
+    "rules": RULES,
+    "checksum": "nic",
+    "lz4": 1,
+}
+# On memory, as nothing is synced there; it holds only the last of it.
+ALL_OFF = {
+    **ALL_ON,
+    "data": pathlib.Path("/dev/shm/penstock-perf"),
+    "stream": "segment-bytes: 256M, retain-bytes: 1G, seal: none",
+    "rules": "",
+    "lz4": 0,
+}
+
+# name -> CPUs of the rx lcores, of the writers, and what is on
+RUNS = {
+    "one_rx": ([1], [0], ALL_ON),
+    "two_rx": ([0, 1], [0], ALL_ON),
+    "two_rx_strict": ([0, 1], [0], {**ALL_ON, "checksum": "strict"}),
+    "all_off": ([1], [0], ALL_OFF),
+}
+
+
+def feed():
+    """Events of an order book's feed as text, 40 to 64 bytes; one in a hundred is a line's state,
+    which a rule looks for."""
+    rng = random.Random(1)
+    symbols = ["".join(rng.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ", k=4)) for _ in range(200)]
+    now, order, match = 34_200_000_000_000, 100_000_000, 500_000_000
+    for number in range(EVENTS):
+        now += rng.randrange(200, 90_000)
+        known = order - rng.randrange(1, 5000)
+        shares = rng.randrange(1, 100) * 100
+        kind = "S" if number % 100 == 99 else rng.choice("AAAAUUXXXEP")
+        head = f"{kind},{now:015d}"
+        if kind in "AP":
+            order += 1
+            price = f"{rng.choice('BS')},{rng.choice(symbols)},{rng.randrange(10_000, 4_000_000) / 1e4:.4f}"
+            yield f"{head},{order},{price},{shares}"
+        elif kind == "U":
+            yield f"{head},{known},{order},{rng.randrange(10_000, 4_000_000) / 1e4:.4f},{shares}"
+        elif kind == "X":
+            yield f"{head},{known},{shares},cancelled"
+        elif kind == "E":
+            match += 1
+            yield f"{head},{known},{match},{shares}"
+        else:
+            yield f"{head},line {rng.randrange(8)}: kernel timeout after {rng.randrange(90) + 10} ms"
+
+
+def owner(session, rx_cnt):
+    """Which rx lcore keeps the session (session_owner of lib/pipeline/rx_frame.c; listener 0)."""
+    name, mask = session.ljust(10).encode(), (1 << 64) - 1
+    mixed = int.from_bytes(name[:8], "little") ^ int.from_bytes(name[8:], "little") << 24
+    product = mixed * 0x9E3779B97F4A7C15
+    mixed = (product ^ product >> 64) & mask
+    return (mixed ^ mixed >> 32) % rx_cnt
+
+
+def make(lines):
+    """A file for each of two queues, with a session that the queue's own lcore keeps; frames of
+    one file."""
+    text = WORK / "feed.txt"
+    if lines:
+        text.write_bytes(b"".join(pathlib.Path(f).read_bytes().rstrip(b"\n") + b"\n" for f in lines))
+    else:
+        text.write_text("".join(event + "\n" for event in feed()))
+    pcaps = []
+    for queue in range(2):
+        session = next(s for s in (f"FEED-{n}" for n in range(99)) if owner(s, 2) == queue)
+        pcaps.append(WORK / f"feed-{queue}.pcap")
+        sent = out_of(
+            *[tool("penstock-load"), "--pcap", str(pcaps[-1]), "--to", "10.9.9.9:26400"],
+            *["--from", "10.9.9.8:40000", "--framing", "mold64", "--session", session],
+            *["--lines", str(text), "--count", str(EVENTS), "--events-per-frame", "100"],
+            *["--payload-max", str(PAYLOAD_BYTES), "--json"],
+        )
+        frames = json.loads(sent)["frames"]["sent"]
+    return pcaps, frames
+
+
+def floor(pcap):
+    """On all CPUs at once, as the pipeline has them: events/s of all, and one of them in detail."""
+    command = [tool("floor"), "--mold64", str(pcap), str(ROOT / "perf/rules-100.pat"), "3"]
+    running = [
+        subprocess.Popen(["taskset", "-c", str(cpu)] + command, stdout=subprocess.PIPE, text=True)
+        for cpu in range(2)
+    ]
+    found = [json.loads(process.communicate()[0]) for process in running]
+    return {**found[1], "machine_events_per_s": sum(1e9 / f["floor_ns"] for f in found)}
+
+
+def not_carried(status):
+    """What the source never sends, counted by the daemon: frames without events, duplicates."""
+    frames, events = status["frames"], status["events"]
+    sums = (sum(frames[name].values()) for name in ("rejected", "ignored"))
+    return sum(sums) + events["duplicate"]
+
+
+def run_one(name, pcaps, seconds):
+    rx, writers, on = RUNS[name]
+    text = PROFILE.format(
+        work=WORK,
+        prefix=PREFIX,
+        memory=MEMORY_MIB,
+        no_huge=str(not reserve_hugepages(MEMORY_MIB)).lower(),
+        rx=rx,
+        writers=writers,
+        queues=len(rx),
+        **{**on, "rules": on["rules"].format(root=ROOT, work=WORK)},
+    )
+    with Daemon(text, source.replaying(*pcaps[: len(rx)]), on["data"]) as daemon:
+        time.sleep(min(1, seconds))
+        t0, before = daemon.status()
+        cpu0 = daemon.cpu_ns_all()
+        time.sleep(seconds)
+        t1, after = daemon.status()
+        cpu1 = daemon.cpu_ns_all()
+    held = json.loads(out_of(tool("readback"), str(daemon.data), "events"))
+    shutil.rmtree(daemon.data)
+    found = after["events"]["found"] - before["events"]["found"]
+    stored = after["events"]["stored"] - before["events"]["stored"]
+    return {
+        "events_per_s": stored / (t1 - t0),
+        "cpu_ns_per_event": (cpu1 - cpu0) / found,
+        "cpu_share": (cpu1 - cpu0) / 1e9 / (t1 - t0) / os.cpu_count(),
+        "stored": stored,
+        "shed": shed(after),
+        "not_carried": not_carried(after),
+        "read_back": held,
+    }
+
+
+def judge(name, run):
+    """An event too many, or one that is missing and was not counted as shed, voids the figures."""
+    held, whole = run["read_back"], RUNS[name][2] is not ALL_OFF
+    if held["duplicated"] or held["unnumbered"] or run["not_carried"]:
+        give_up(f"{name}: {held}, and {run['not_carried']} frames or events refused")
+    if whole and held["missing"] and not run["shed"]:
+        give_up(f"{name}: {held['missing']} events are missing, and none was shed")
+    if whole and held["unique"] < run["stored"]:
+        give_up(f"{name}: {run['stored']} stored, but {held['unique']} read back")
+
+
+def in_turn(pcaps, number, seconds):
+    # Whatever drifts meets each of them at each place.
+    names = list(RUNS)
+    names = names[number % len(names) :] + names[: number % len(names)]
+    figures = {"floor": floor(pcaps[0])}
+    for name in names:
+        figures[name] = run_one(name, pcaps, seconds)
+        judge(name, figures[name])
+        rate = figures["floor"]["machine_events_per_s"]
+        figures[name]["of_floor"] = figures[name]["events_per_s"] / rate
+    return figures
+
+
+def row(rounds, name, source_ns):
+    def median(key):
+        return statistics.median(r[name][key] for r in rounds)
+
+    gross, cpu = median("events_per_s"), median("cpu_ns_per_event")
+    return {
+        "events_per_s": round(gross),
+        "net_events_per_s": round(gross * cpu / (cpu - source_ns)),
+        "cpu_ns_per_event": round(cpu, 1),
+        "cpu_share": round(median("cpu_share"), 3),
+        "of_floor": round(median("of_floor"), 3),
+        "shed": sum(r[name]["shed"] for r in rounds),
+        "read_back": sum(r[name]["read_back"]["unique"] for r in rounds),
+    }
+
+
+def run(args):
+    build("floor", "readback", "replay")
+    pcaps, frames = make(args.lines)
+    source_ns = source.frame_ns(pcaps[0], 1) * frames / EVENTS
+    rounds = args.rounds.take(lambda number: in_turn(pcaps, number, args.seconds))
+    return {
+        "source_ns": round(source_ns, 2),
+        "floor_ns": statistics.median(r["floor"]["floor_ns"] for r in rounds),
+        "floor_events_per_s": round(
+            statistics.median(r["floor"]["machine_events_per_s"] for r in rounds)
+        ),
+        "rows": {name: row(rounds, name, source_ns) for name in RUNS},
+        "rounds": rounds,
+    }
+
+
+def say(r):
+    lines = [
+        f"floor {r['floor_ns']:.0f} ns/event, {r['floor_events_per_s']:,} events/s on all CPUs; "
+        f"source {r['source_ns']} ns/event"
+    ]
+    for name, row in r["rows"].items():
+        lines.append(
+            f"{name}: {row['events_per_s']:,} events/s, {row['net_events_per_s']:,} net of the "
+            f"source, {row['of_floor']} of the floor's; {row['cpu_ns_per_event']} ns of CPU time "
+            f"an event, CPUs {100 * row['cpu_share']:.0f} % busy; {row['read_back']:,} read back, "
+            f"each once, {row['shed']} shed"
+        )
+    return lines
+
+
+FIGURES = {
+    "one_rx.of_floor": ("ratio", "more"),
+    "two_rx.of_floor": ("ratio", "more"),
+    "two_rx.events_per_s": ("absolute", "more"),
+    "two_rx.cpu_ns_per_event": ("absolute", "less"),
+    "floor.floor_ns": ("absolute", "less"),
+}
+
+ANSWERS = {
+    "machine-rate": lambda r: max(r["rows"][name]["events_per_s"] for name in ("one_rx", "two_rx")),
+}
