@@ -27,9 +27,11 @@ TOOLS = {
     "penstock": "app/penstock/penstock",
     "penstock-load": "app/penstock-load/penstock-load",
     "floor": "perf/floor",
+    "pace": "perf/pace",
     "readback": "perf/readback",
     "replay": "perf/libreplay.so",
     "sink": "perf/sink",
+    "stamps": "perf/stamps",
     "bench_segment": "lib/segment/bench_segment",
 }
 

@@ -3,7 +3,8 @@
 A set may say itself what is drawn: plot(result) -> [panel]. Else each figure that it declares is
 drawn round by round, with the median as a line.
 
-panel: {"title", "x", "y": labels, "series": {name: [(x, y), ...]}, "lines": {name: y}, "log": bool}
+panel: {"title", "x", "y": labels, "series": {name: [(x, y), ...]}, "lines": {name: y}, "log": y is,
+"logx": x is logarithmic}
 """
 
 import statistics
@@ -47,7 +48,10 @@ def script(title, panels, out):
         across = [x for points in panel["series"].values() for x, _ in points]
         margin = (max(across) - min(across)) / 50 or 1
         yield f"set xrange [{min(across) - margin}:{max(across) + margin}]"
-        yield "set logscale y" if panel.get("log") else "unset logscale; set yrange [0:*]"
+        yield "unset logscale"
+        yield "set logscale y" if panel.get("log") else "set yrange [0:*]"
+        if panel.get("logx"):
+            yield "set logscale x; set autoscale x"
         wanted = []
         for name, points in panel["series"].items():
             yield f"$d{len(wanted)} << end"

@@ -48,10 +48,12 @@ class Foreign:
 
 class Rounds:
     """Takes rounds until there are enough undisturbed ones. One that was disturbed is set aside
-    before anyone has looked at it, and repeated, as often as rounds were asked for."""
+    before anyone has looked at it, and repeated, at most extra times (as often as rounds were asked
+    for)."""
 
-    def __init__(self, wanted, foreign_max=FOREIGN_MAX, seconds=None, watch=Foreign):
+    def __init__(self, wanted, foreign_max=FOREIGN_MAX, seconds=None, watch=Foreign, extra=None):
         self.wanted = wanted
+        self.extra = wanted if extra is None else extra
         self.foreign_max = foreign_max
         self.seconds = seconds  # no round begins that would end after so many; None: no limit
         self.watch = watch
@@ -60,7 +62,7 @@ class Rounds:
     def take(self, one):
         """[one(number), ...] of the rounds that count; NoRound if none does."""
         began, longest, results = time.monotonic(), 0, []
-        while len(results) < self.wanted and len(self.aside) < self.wanted:
+        while len(results) < self.wanted and len(self.aside) < self.extra:
             spent = time.monotonic() - began
             if results and self.seconds and spent + longest > self.seconds:
                 break
