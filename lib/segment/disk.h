@@ -128,6 +128,12 @@ pst_disk_host(const struct pst_disk *disk)
 /* The operating system's files and io_uring. */
 struct pst_disk *pst_disk_real(void);
 
+/* What a sync of file that has said 0 is worth: 0, or -EIO if the filesystem has shut down since it
+ * was begun. XFS, shutting down, lets go of inodes whose changes it drops, and a sync that comes
+ * upon one of these then has nothing to wait for (seen on Linux 6.18). The shutdown itself is known
+ * before, and every later read says so. */
+int pst_posix_synced(int file);
+
 /* io_uring half of the real disk. */
 int pst_uring_open(struct pst_disk *disk, unsigned depth, int hold, struct pst_disk_queue **out,
 	struct pst_diag *diag);

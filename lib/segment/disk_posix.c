@@ -121,10 +121,26 @@ posix_truncate(struct pst_disk *disk, int file, uint64_t bytes)
 	return rc == 0 ? 0 : -errno;
 }
 
+int
+pst_posix_synced(int file)
+{
+	char byte;
+	if (pread(file, &byte, 0, 0) == 0)
+		return 0;
+	if (errno != EISDIR)
+		return errno == EIO ? -EIO : 0;
+	int fd = openat(file, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == EIO ? -EIO : 0;
+	close(fd);
+	return 0;
+}
+
 static int
 posix_sync(struct pst_disk *disk, int file)
 {
-	return fsync(file) == 0 ? 0 : -errno; /* a failure is final: no second try, even on EINTR */
+	/* A failure is final: no second try, even on EINTR. */
+	return fsync(file) == 0 ? pst_posix_synced(file) : -errno;
 }
 
 static int

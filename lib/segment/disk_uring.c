@@ -6,11 +6,21 @@
 #include "base/base.h"
 #include "segment/disk.h"
 
+/* A sync in flight. */
+struct sync {
+	void *tag;
+	int file; /* -1: free */
+};
+
 struct pst_disk_queue {
 	struct io_uring ring;
 	unsigned depth;
 	unsigned in_flight; /* queued or submitted, not yet reaped */
+	struct sync *syncs; /* depth of them */
 };
+
+/* User data of a sync; a tag is the address of something that is aligned. */
+#define SYNC_BIT UINT64_C(1)
 
 static int
 refused(struct pst_diag *diag, int err)
@@ -47,8 +57,15 @@ pst_uring_open(struct pst_disk *disk, unsigned depth, int hold, struct pst_disk_
 	struct pst_diag *diag)
 {
 	struct pst_disk_queue *queue = calloc(1, sizeof(*queue));
-	if (!queue)
+	struct sync *syncs = calloc(depth, sizeof(*syncs));
+	if (!queue || !syncs) {
+		free(queue);
+		free(syncs);
 		return refused(diag, ENOMEM);
+	}
+	for (unsigned i = 0; i < depth; i++)
+		syncs[i].file = -1;
+	queue->syncs = syncs;
 	/* Completions are taken when we look, not by interrupting the thread; older kernels do not
 	 * know the flags. */
 	int rc = io_uring_queue_init(
@@ -56,6 +73,7 @@ pst_uring_open(struct pst_disk *disk, unsigned depth, int hold, struct pst_disk_
 	if (rc == -EINVAL)
 		rc = io_uring_queue_init(depth, &queue->ring, 0);
 	if (rc < 0) {
+		free(syncs);
 		free(queue);
 		return refused(diag, -rc);
 	}
@@ -65,6 +83,7 @@ pst_uring_open(struct pst_disk *disk, unsigned depth, int hold, struct pst_disk_
 	rc = io_uring_register_files(&queue->ring, &hold, 1);
 	if (rc < 0) {
 		io_uring_queue_exit(&queue->ring);
+		free(syncs);
 		free(queue);
 		return refused(diag, -rc);
 	}
@@ -101,8 +120,12 @@ pst_uring_sync(struct pst_disk_queue *queue, int file, bool data_only, void *tag
 	struct io_uring_sqe *sqe = next_sqe(queue);
 	if (!sqe)
 		return -EAGAIN;
+	struct sync *sync = queue->syncs;
+	while (sync->file >= 0)
+		sync++;
+	*sync = (struct sync){tag, file};
 	io_uring_prep_fsync(sqe, file, data_only ? IORING_FSYNC_DATASYNC : 0);
-	io_uring_sqe_set_data(sqe, tag);
+	io_uring_sqe_set_data64(sqe, (uintptr_t)sync | SYNC_BIT);
 	queue->in_flight++;
 	return 0;
 }
@@ -136,8 +159,13 @@ pst_uring_reap(struct pst_disk_queue *queue, struct pst_disk_done *done, unsigne
 	unsigned n = 0;
 	struct io_uring_cqe *cqe;
 	while (n < cap && queue->in_flight > 0 && io_uring_peek_cqe(&queue->ring, &cqe) == 0) {
-		done[n].tag = io_uring_cqe_get_data(cqe);
-		done[n].result = cqe->res;
+		uint64_t data = io_uring_cqe_get_data64(cqe);
+		struct sync *sync = data & SYNC_BIT ? (struct sync *)(uintptr_t)(data & ~SYNC_BIT)
+						    : NULL;
+		done[n].tag = sync ? sync->tag : (void *)(uintptr_t)data;
+		done[n].result = sync && cqe->res == 0 ? pst_posix_synced(sync->file) : cqe->res;
+		if (sync)
+			sync->file = -1;
 		n++;
 		io_uring_cqe_seen(&queue->ring, cqe);
 		queue->in_flight--;
@@ -161,5 +189,6 @@ pst_uring_close(struct pst_disk_queue *queue)
 	/* The ring itself goes a little later: the file shall not wait for that. */
 	io_uring_unregister_files(&queue->ring);
 	io_uring_queue_exit(&queue->ring);
+	free(queue->syncs);
 	free(queue);
 }
