@@ -56,6 +56,10 @@ check_first(struct pst_verifying *v, const char *name, uint32_t i, bool gap)
 		if (!follows && begins && v->unsealed_before)
 			pst_verify_note(v, name, 0,
 				"the chain begins anew: the segment before has no seal");
+		else if (!follows && !gap && seal->flags & PST_SEAL_BEGINS && begins)
+			pst_verify_finding(v, name, 0,
+				"the chain begins anew: the segment before could not be read when "
+				"this one was begun, or was replaced since");
 		else if (!follows && !gap)
 			pst_verify_finding(v, name, 0,
 				"does not follow from the seal before: one of them was replaced, "
