@@ -116,6 +116,21 @@ check_record(const struct sim_history *h, const struct pst_batch_record *r, bool
 	return NULL;
 }
 
+/* Whether the log may go on at to behind from: nothing that was acknowledged lies between. */
+static bool
+may_leap(const struct sim_history *h, int64_t from, int64_t to)
+{
+	if (!h->may_leap || to - from <= SIM_LEAP)
+		return false;
+	for (uint32_t i = 0; i < h->cnt; i++) {
+		const struct sim_batch *batch = &h->batches[i];
+		if (batch->state == SIM_BATCH_DURABLE && batch->offset >= from &&
+			batch->offset < to)
+			return false;
+	}
+	return true;
+}
+
 static const char *
 read_all(struct sim_history *h, struct pst_reader *reader, bool durable_only,
 	struct sim_found *found)
@@ -126,11 +141,17 @@ read_all(struct sim_history *h, struct pst_reader *reader, bool durable_only,
 	uint32_t number = 0, idx = 0;
 	bool whole = true;
 	found->first = found->next = pst_reader_earliest(reader);
-	while ((result = pst_reader_next(reader, &r, &diag)) == PST_READ_RECORD) {
+	while ((result = pst_reader_next(reader, &r, &diag)) == PST_READ_RECORD ||
+		(result == PST_READ_DAMAGE && h->may_leap)) {
+		if (result == PST_READ_DAMAGE) {
+			/* What is missing behind it shows below. */
+			pst_reader_skip_damage(reader);
+			continue;
+		}
 		const char *wrong = check_record(h, &r, durable_only, &number, &idx);
 		if (wrong)
 			return wrong;
-		if (r.offset != found->next)
+		if (r.offset != found->next && !may_leap(h, found->next, r.offset))
 			return "offsets do not follow";
 		if (whole != (idx == 0))
 			return "a part of a batch";
@@ -143,6 +164,8 @@ read_all(struct sim_history *h, struct pst_reader *reader, bool durable_only,
 	}
 	if (result == PST_READ_DAMAGE)
 		return diag.text;
+	if (may_leap(h, found->next, pst_reader_latest(reader)))
+		found->next = pst_reader_latest(reader);
 	return whole ? NULL : "a part of a batch";
 }
 

@@ -26,6 +26,9 @@ struct sim_history {
 	uint32_t cnt, cap;
 	int64_t sure_end; /* below are the durable ones */
 	int64_t start;    /* below may be retired */
+	/* A recovery may have met a segment that it could not read. It is left as it was, zeros
+	 * behind its end included, and the log goes on behind all offsets that could be in it. */
+	bool may_leap;
 };
 
 /* What a recovery made of the partition. */
@@ -36,6 +39,7 @@ struct sim_found {
 };
 
 #define SIM_RECORD_BYTES_MIN 16
+#define SIM_LEAP             (INT64_C(1) << 30) /* a leap is longer; no story has so many events */
 
 /* Makes the next batch, sealed, in its buf; pending. Returns its number; *len: of buf. */
 uint32_t sim_history_add(

@@ -102,13 +102,35 @@ check_partition(struct state *t, const struct sim_logs *logs, unsigned p, struct
 		fail(t, p, offset, wrong, sim_recovery_text(r));
 }
 
+/* Whether it is what a recovery leaves of a segment that it could not read. */
+static bool
+left_unreadable(const struct sim_story *s, const char *text)
+{
+	static const char *const texts[] = {
+		" before it are missing",
+		": zeros",
+		"the chain begins anew",
+		"is not what Kafka's recovery would build from the log",
+	};
+	for (unsigned i = 0; s->history[0].may_leap && i < PST_ARRAY_CNT(texts); i++) {
+		if (strstr(text, texts[i]))
+			return true;
+	}
+	return false;
+}
+
+struct findings {
+	const struct sim_story *story;
+	char first[FINDING_BYTES];
+};
+
 static void
 take_finding(void *arg, const char *partition, const char *file, uint64_t pos, bool harmless,
 	const char *text)
 {
-	char *first = arg;
-	if (!harmless && !first[0])
-		snprintf(first, FINDING_BYTES, "%s/%s:%llu: %s", partition, file ? file : "",
+	struct findings *f = arg;
+	if (!harmless && !f->first[0] && !left_unreadable(f->story, text))
+		snprintf(f->first, FINDING_BYTES, "%s/%s:%llu: %s", partition, file ? file : "",
 			(unsigned long long)pos, text);
 }
 
@@ -116,12 +138,12 @@ static void
 check_verify(struct state *t)
 {
 	struct pst_verify_totals totals;
-	char text[FINDING_BYTES] = "";
-	struct pst_verify_sink sink = {.arg = text, .finding = take_finding};
+	struct findings f = {.story = t->story};
+	struct pst_verify_sink sink = {.arg = &f, .finding = take_finding};
 	int rc = pst_verify_with(&t->disk->disk, "data", &sink, &totals);
 	t->story->counts->verify_cnt++;
-	if (rc < 0 || totals.finding_cnt > 0)
-		fail(t, 0, 0, "verify finds something after recovery", text);
+	if (rc < 0 || f.first[0])
+		fail(t, 0, 0, "verify finds something after recovery", f.first);
 }
 
 /* Recovers t->disk and checks it; found is filled. */

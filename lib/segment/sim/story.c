@@ -74,12 +74,6 @@ mishap(struct sim_story *s)
 	if (s->plan->fault.at) {
 		if (s->life == (s->plan->fault_in_recovery ? 1u : 0u))
 			s->fault = s->plan->fault;
-		/* A recovery leaves a segment that it cannot read where it is and goes on far
-		 * behind it: what was acknowledged is then missing, as it says. The tests
-		 * unreadable/... of the real log look at that, the histories here do not know of
-		 * it. */
-		if (s->plan->fault_in_recovery && s->fault.error == -EIO)
-			s->fault.calls &= ~(unsigned)(SIM_READ | SIM_STAT | SIM_OPEN);
 	} else if (sim_below(c, 2) == 0) {
 		unsigned kind = (unsigned)sim_below(c, PST_ARRAY_CNT(kinds));
 		s->fault = (struct sim_fault){
@@ -90,6 +84,9 @@ mishap(struct sim_story *s)
 		};
 	}
 	s->disk->fault = s->fault;
+	for (unsigned i = 0; i < s->partition_cnt; i++)
+		s->history[i].may_leap |= s->fault.at && s->fault.error == -EIO &&
+					  (s->fault.calls & (SIM_READ | SIM_STAT | SIM_OPEN));
 }
 
 static void
