@@ -136,7 +136,7 @@ Test(order, blocks_are_rewritten_one_write_at_a_time)
 	for (unsigned i = 0; i < 400; i++) {
 		/* Now and then the disk is slow, while more comes and is flushed. */
 		fault.hold = i % 5 ? FAULT_QUEUE_WRITE : 0;
-		append(f, 1, i % 7 == 0 ? 20000 : 37);
+		append(f, 1, i % 7 == 0 ? 60000 : 37);
 		polls(f, 1 + i % 3);
 		fault.hold = i % 11 ? fault.hold : 0;
 		polls(f, i % 11 ? 0 : 50);
