@@ -130,7 +130,16 @@ class Lab:
         return json.loads(out)
 
     def load_start(self, *arguments):
-        return self.popen(self.a, [LOAD, "--json", *arguments], stdout=subprocess.PIPE)
+        load = self.popen(self.a, [LOAD, "--json", *arguments], stdout=subprocess.PIPE)
+        # From here on SIGINT ends it with a report.
+        wait_until(lambda: load.poll() is not None or catches(load, signal.SIGINT), "penstock-load")
+        return load
+
+
+def catches(process, number):
+    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    caught = re.search(r"^SigCgt:\s*(\w+)$", status, re.M)
+    return bool(int(caught[1], 16) >> (number - 1) & 1)
 
 
 def added(one, other):
