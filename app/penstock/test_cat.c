@@ -452,14 +452,15 @@ Test(verify, sound_and_damaged)
 	int fd = mkstemp(path);
 	cr_assert_eq(write(fd, anchor, strlen(anchor)), (ssize_t)strlen(anchor));
 	expect_anchor(path, EXIT_DONE);
-	anchor[20 + 64] ^= 1;
+	char last = hex[63];
+	hex[63] = last == '0' ? '1' : '0';
 	cr_assert_eq(pwrite(fd, anchor, strlen(anchor), 0), (ssize_t)strlen(anchor));
 	expect_anchor(path, EXIT_FINDING);
 	close(fd);
 	unlink(path);
 	hex[64] = '\0';
 	expect_anchor(hex, EXIT_FINDING);
-	hex[63] ^= 1;
+	hex[63] = last;
 	expect_anchor(hex, EXIT_DONE);
 	char wrong[] = "0123";
 	expect_anchor(wrong, EXIT_USAGE);
