@@ -5,16 +5,17 @@
  *   buf      |header|frame header|block|block|free.............|      PST_BATCH_WIRE_BYTES_MAX
  *                                            ^wire_bytes
  *
- * With codec none the staging area is the rest of buf itself, and nothing is ever moved.
+ * With codec none the staging area is the rest of buf itself, and nothing is ever moved. With LZ4,
+ * where the fixed parts of the staged records lie is noted for the compression: block.h.
  *
  * pending_max is what staging may hold, the record at hand included, such that even data that does
  * not compress ends within buf; it only changes when a block is compressed. */
 #include <errno.h>
-#include <lz4frame.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
+#include "batch/block.h"
 #include "batch/wire.h"
 
 struct pst_batch_encoder {
@@ -28,15 +29,31 @@ struct pst_batch_encoder {
 	uint32_t record_cnt_max;
 	int64_t base_timestamp_ms;
 	int64_t max_timestamp_ms;
+	struct block_gap gap; /* of the record to come: what the one before it knows */
+	uint32_t gap_cnt;
+	uint32_t gap_cnt_max; /* 0: codec none */
 	/* Touched once a block or batch. */
 	uint8_t *buf; /* NULL: no batch is open */
 	uint32_t wire_bytes;
 	uint32_t flushed_bytes; /* records already compressed, in uncompressed bytes */
 	uint32_t raw_bytes_max;
-	LZ4F_cctx *lz4; /* NULL: codec none */
-	LZ4F_preferences_t lz4_prefs;
-	uint8_t *block;
+	int lz4_acceleration;
+	struct lz4 *lz4; /* NULL: codec none */
 } PST_CACHE_ALIGNED;
+
+struct lz4 {
+	struct block_table table;
+	struct block_gap gaps[BLOCK_GAPS_MAX];
+	uint8_t before[PST_CACHE_LINE]; /* the pads' room */
+	uint8_t block[PST_BATCH_BLOCK_BYTES];
+	uint8_t behind[PST_CACHE_LINE];
+} PST_CACHE_ALIGNED;
+
+static_assert(BLOCK_PAD_BEFORE <= PST_CACHE_LINE && BLOCK_PAD_BEHIND <= PST_CACHE_LINE, "pads");
+
+/* Magic; version 01, independent blocks; blocks up to 64 KiB; xxHash of the two bytes before. */
+static const uint8_t lz4_frame_header[LZ4_FRAME_HEADER_BYTES] = {
+	0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82};
 
 /* What lies before the value and behind it, at the most. */
 enum {
@@ -262,15 +279,32 @@ renew_limits(struct pst_batch_encoder *enc)
 		enc->direct_max = enc->pending_max;
 }
 
+static inline void
+put_le32(uint8_t *at, uint32_t v)
+{
+	v = htole32(v);
+	memcpy(at, &v, sizeof(v));
+}
+
+/* What gains nothing is stored as it is, which the block's header says. */
 static void
 compress_block(struct pst_batch_encoder *enc)
 {
-	size_t n = LZ4F_compressUpdate(enc->lz4, enc->buf + enc->wire_bytes,
-		PST_BATCH_WIRE_BYTES_MAX - enc->wire_bytes, enc->staging, enc->staged_bytes, NULL);
-	PST_ASSERT(!LZ4F_isError(n));
-	enc->wire_bytes += (uint32_t)n;
+	uint8_t *header = enc->buf + enc->wire_bytes, *body = header + LZ4_BLOCK_HEADER_BYTES;
+	PST_ASSERT(enc->staged_bytes > 0); /* else it were the EndMark */
+	uint32_t n = block_compress(&enc->lz4->table, enc->staging, enc->staged_bytes,
+		enc->lz4->gaps, enc->gap_cnt, enc->lz4_acceleration, body);
+	if (n > 0) {
+		put_le32(header, n);
+	} else {
+		n = enc->staged_bytes;
+		put_le32(header, n | LZ4_BLOCK_STORED);
+		memcpy(body, enc->staging, n);
+	}
+	enc->wire_bytes += LZ4_BLOCK_HEADER_BYTES + n;
 	enc->flushed_bytes += enc->staged_bytes;
 	enc->staged_bytes = 0;
+	enc->gap_cnt = 0;
 	renew_limits(enc);
 }
 
@@ -306,7 +340,26 @@ append_split(struct pst_batch_encoder *enc, const struct pst_record *r, uint64_t
 	stage(enc, part, (uint32_t)(at - part));
 	stage(enc, r->value, r->value_len);
 	stage(enc, part, (uint32_t)(put_suffix(part, r) - part));
+	enc->gap = (struct block_gap){.from = (uint16_t)enc->staged_bytes};
 	return true;
+}
+
+/* Notes what lies in front of the value, and begins on what lies behind it. */
+static inline void
+note_gap(struct pst_batch_encoder *enc, const struct pst_record *r, uint32_t value)
+{
+	if (pst_unlikely(enc->gap_cnt == enc->gap_cnt_max))
+		return;
+	struct block_gap *gap = &enc->lz4->gaps[enc->gap_cnt++];
+	uint32_t end = value + r->value_len, ts_ns = end + 1 + r->has_seq * SEQ_HEADER_BYTES;
+	*gap = enc->gap;
+	gap->key = (uint16_t)(value - length_bytes(r->value_len) - r->key_len -
+			      length_bytes(r->key_len));
+	gap->value = (uint16_t)value;
+	enc->gap.from = (uint16_t)end;
+	enc->gap.ts_ns = r->has_ts_ns ? (uint16_t)ts_ns : 0;
+	enc->gap.rules = r->rule_cnt > 0 ? (uint16_t)(ts_ns + r->has_ts_ns * TS_NS_HEADER_BYTES)
+					 : 0;
 }
 
 /* A record that is sure to fit the open block: written at once, its length filled in behind. The
@@ -317,14 +370,16 @@ append_direct(struct pst_batch_encoder *enc, const struct pst_record *r, uint64_
 	uint8_t *start = enc->staging + enc->staged_bytes;
 	uint32_t foreseen = length_bytes(r->key_len + r->value_len + TYPICAL_OVERHEAD_BYTES);
 	uint8_t *body = start + foreseen;
-	uint8_t *at = put_prefix(body, timestamp_delta_z, enc->record_cnt, r);
+	uint8_t *value = put_prefix(body, timestamp_delta_z, enc->record_cnt, r);
 	if (pst_likely(r->value_len > 0))
-		memcpy(at, r->value, r->value_len);
-	at = put_suffix(at + r->value_len, r);
-	uint32_t body_bytes = (uint32_t)(at - body);
+		memcpy(value, r->value, r->value_len);
+	uint8_t *end = put_suffix(value + r->value_len, r);
+	uint32_t body_bytes = (uint32_t)(end - body), prefix_bytes = (uint32_t)(value - body);
 	if (pst_unlikely(length_bytes(body_bytes) != foreseen))
 		memmove(start + length_bytes(body_bytes), body, body_bytes);
-	enc->staged_bytes += (uint32_t)(put_length(start, body_bytes) - start) + body_bytes;
+	body = put_length(start, body_bytes);
+	note_gap(enc, r, (uint32_t)(body - enc->staging) + prefix_bytes);
+	enc->staged_bytes = (uint32_t)(body - enc->staging) + body_bytes;
 }
 
 /* ---- the encoder ---- */
@@ -343,29 +398,17 @@ pst_batch_encoder_create(const struct pst_batch_limits *limits, struct pst_batch
 	*enc = (struct pst_batch_encoder){
 		.raw_bytes_max = limits->raw_bytes_max,
 		.record_cnt_max = limits->record_cnt_max,
+		.lz4_acceleration = limits->lz4_acceleration,
 	};
-	if (limits->lz4_acceleration == 0) {
-		*out = enc;
-		return 0;
+	if (limits->lz4_acceleration > 0) {
+		enc->lz4 = aligned_alloc(PST_CACHE_LINE, sizeof(*enc->lz4));
+		if (!enc->lz4) {
+			free(enc);
+			return -ENOMEM;
+		}
+		memset(enc->lz4, 0, sizeof(*enc->lz4)); /* its pages, too */
+		enc->gap_cnt_max = BLOCK_GAPS_MAX;
 	}
-	enc->lz4_prefs = (LZ4F_preferences_t){
-		.frameInfo = {.blockSizeID = LZ4F_max64KB, .blockMode = LZ4F_blockIndependent},
-		/* LZ4F takes an acceleration of n as level 1 - n. */
-		.compressionLevel = 1 - limits->lz4_acceleration,
-		.autoFlush = 1,
-	};
-	PST_ASSERT(LZ4F_compressBound(PST_BATCH_BLOCK_BYTES, &enc->lz4_prefs) ==
-		   PST_BATCH_BLOCK_BYTES + LZ4_BLOCK_HEADER_BYTES + LZ4_END_MARK_BYTES);
-	enc->block = aligned_alloc(PST_CACHE_LINE, PST_BATCH_BLOCK_BYTES);
-	uint8_t frame_header[LZ4F_HEADER_SIZE_MAX];
-	if (!enc->block || LZ4F_isError(LZ4F_createCompressionContext(&enc->lz4, LZ4F_VERSION)) ||
-		/* The first begin allocates: not in the data path. */
-		LZ4F_compressBegin(enc->lz4, frame_header, sizeof(frame_header), &enc->lz4_prefs) !=
-			LZ4_FRAME_HEADER_BYTES) {
-		pst_batch_encoder_destroy(enc);
-		return -ENOMEM;
-	}
-	memset(enc->block, 0, PST_BATCH_BLOCK_BYTES); /* its pages, too */
 	*out = enc;
 	return 0;
 }
@@ -375,8 +418,7 @@ pst_batch_encoder_destroy(struct pst_batch_encoder *encoder)
 {
 	if (!encoder)
 		return;
-	LZ4F_freeCompressionContext(encoder->lz4);
-	free(encoder->block);
+	free(encoder->lz4);
 	free(encoder);
 }
 
@@ -387,13 +429,13 @@ pst_batch_begin(struct pst_batch_encoder *enc, uint8_t *buf)
 	enc->staged_bytes = 0;
 	enc->flushed_bytes = 0;
 	enc->record_cnt = 0;
+	enc->gap_cnt = 0;
+	enc->gap = (struct block_gap){0};
 	enc->wire_bytes = PST_BATCH_HEADER_BYTES;
 	if (enc->lz4) {
-		size_t n = LZ4F_compressBegin(enc->lz4, buf + enc->wire_bytes,
-			PST_BATCH_WIRE_BYTES_MAX - enc->wire_bytes, &enc->lz4_prefs);
-		PST_ASSERT(n == LZ4_FRAME_HEADER_BYTES);
+		memcpy(buf + enc->wire_bytes, lz4_frame_header, LZ4_FRAME_HEADER_BYTES);
 		enc->wire_bytes += LZ4_FRAME_HEADER_BYTES;
-		enc->staging = enc->block;
+		enc->staging = enc->lz4->block;
 		enc->staging_bytes = PST_BATCH_BLOCK_BYTES;
 	} else {
 		enc->staging = buf + PST_BATCH_HEADER_BYTES;
@@ -444,9 +486,7 @@ pst_batch_seal(struct pst_batch_encoder *enc)
 	uint8_t *b = enc->buf;
 	if (enc->lz4) {
 		compress_block(enc);
-		size_t n = LZ4F_compressEnd(enc->lz4, b + enc->wire_bytes,
-			PST_BATCH_WIRE_BYTES_MAX - enc->wire_bytes, NULL);
-		PST_ASSERT(n == LZ4_END_MARK_BYTES);
+		put_le32(b + enc->wire_bytes, 0); /* EndMark */
 		enc->wire_bytes += LZ4_END_MARK_BYTES;
 	} else {
 		enc->wire_bytes += enc->staged_bytes;

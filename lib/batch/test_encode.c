@@ -1,5 +1,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <lz4frame.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -289,6 +291,73 @@ Test(encode, what_goes_in_comes_out)
 	for (size_t i = 0; i < PST_ARRAY_CNT(value_len_max); i++)
 		for (int acceleration = 0; acceleration <= 2; acceleration++)
 			round_trip(UINT64_C(88172645463325252) + i, acceleration, value_len_max[i]);
+}
+
+/* The records of a batch, out of their LZ4 frame by the library's own reader. */
+static uint8_t *
+frame_content(const uint8_t *frame, size_t frame_bytes, size_t content_bytes)
+{
+	LZ4F_dctx *lz4;
+	uint8_t *content = malloc(content_bytes + 1);
+	size_t got = content_bytes + 1, used = frame_bytes;
+	cr_assert_not(LZ4F_isError(LZ4F_createDecompressionContext(&lz4, LZ4F_VERSION)));
+	cr_assert_eq(LZ4F_decompress(lz4, content, &got, frame, &used, NULL), 0, "one whole frame");
+	cr_assert_eq(used, frame_bytes);
+	cr_assert_eq(got, content_bytes);
+	LZ4F_freeDecompressionContext(lz4);
+	return content;
+}
+
+/* Header fields of the same kinds and sizes, lines that resemble each other, some of them long. */
+static const struct pst_record *
+line_record(struct sample *s, uint64_t i)
+{
+	static const char *const what[] = {"accepted", "refused by policy", "timed out"};
+	uint64_t r = sample_next(s);
+	int n = snprintf((char *)s->value, 400, "gate-%u access[%u]: connection %u %s after %u ms",
+		(unsigned)(r & 15), (unsigned)(r >> 4 & 63), (unsigned)i, what[(r >> 10) % 3],
+		(unsigned)(r >> 12 & 1023));
+	sample_record(s, 0, r % 97 == 0 ? 5000 : 0, (uint16_t)(r >> 30 & 1) * 2);
+	s->record.key = "10.1.22.147";
+	s->record.key_len = r % 5 ? 11 : 9;
+	if (s->record.value_len == 0)
+		s->record.value_len = (uint32_t)n;
+	s->record.seq = i;
+	s->record.ts_ns = UINT64_C(1764000000000000000) + i / 32 * 20000;
+	return &s->record;
+}
+
+/* The plain path and the compressed one, byte for byte, headers of every combination. */
+Test(encode, compressed_records_are_the_plain_ones)
+{
+	static struct sample s;
+	static uint8_t plain_buf[PST_BATCH_WIRE_BYTES_MAX];
+	uint8_t *buf = guarded_buf();
+	struct pst_batch_encoder *plain = encoder(900000, PST_BATCH_RECORD_CNT_MAX, 0);
+	s.state = 42;
+	for (int round = 0; round < 12; round++) {
+		struct pst_batch_encoder *lz4 = encoder(
+			900000, PST_BATCH_RECORD_CNT_MAX, 1 + round % 3);
+		pst_batch_begin(plain, plain_buf);
+		pst_batch_begin(lz4, buf);
+		for (uint64_t i = 0;; i++) {
+			const struct pst_record *r = line_record(&s, i);
+			if (!pst_batch_append(plain, r))
+				break;
+			cr_assert(pst_batch_append(lz4, r));
+		}
+		uint32_t raw_bytes = pst_batch_raw_bytes(plain);
+		cr_assert_eq(pst_batch_raw_bytes(lz4), raw_bytes);
+		pst_batch_seal(plain);
+		uint32_t wire_bytes = pst_batch_seal(lz4);
+		cr_assert_lt(wire_bytes, raw_bytes);
+		uint8_t *content = frame_content(buf + PST_BATCH_HEADER_BYTES,
+			wire_bytes - PST_BATCH_HEADER_BYTES, raw_bytes);
+		cr_assert_eq(memcmp(content, plain_buf + PST_BATCH_HEADER_BYTES, raw_bytes), 0);
+		free(content);
+		pst_batch_encoder_destroy(lz4);
+	}
+	pst_batch_encoder_destroy(plain);
 }
 
 /* Each size alone in a batch, and as the second record: across every place of a block's edge. */

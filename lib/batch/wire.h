@@ -35,11 +35,12 @@ enum {
 	ATTRIBUTE_KNOWN_MASK = 0x7f,
 
 	/* LZ4 frame: magic, FLG, BD, header checksum; 4 bytes before each block; EndMark. */
-	LZ4_FRAME_MAGIC = 0x184D2204,
 	LZ4_FRAME_HEADER_BYTES = 7,
-	LZ4_BLOCK_HEADER_BYTES = 4,
+	LZ4_BLOCK_HEADER_BYTES = 4, /* length, and in the highest bit: */
 	LZ4_END_MARK_BYTES = 4,
 };
+
+#define LZ4_BLOCK_STORED 0x80000000u /* not compressed */
 
 static_assert(WIRE_RECORDS == PST_BATCH_HEADER_BYTES, "header size");
 
