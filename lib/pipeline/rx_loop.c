@@ -61,6 +61,15 @@ chained_frame(struct pst_rx *rx, struct pst_rx_queue *queue, const struct rte_mb
 	pst_rx_frame(rx, queue, data, len, offload_of(m));
 }
 
+/* All of a frame but its first line, which came earlier: what walks it would wait at every line. */
+static void
+prefetch_rest(const struct rte_mbuf *m)
+{
+	for (uint32_t off = RTE_CACHE_LINE_SIZE; off < rte_pktmbuf_data_len(m);
+		off += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0(rte_pktmbuf_mtod_offset(m, const void *, off));
+}
+
 static bool
 poll_port(struct pst_rx *rx, struct pst_rx_queue *queue)
 {
@@ -77,6 +86,8 @@ poll_port(struct pst_rx *rx, struct pst_rx_queue *queue)
 		const struct rte_mbuf *m = burst[i];
 		if (i + PST_RX_PREFETCH < cnt)
 			rte_prefetch0(rte_pktmbuf_mtod(burst[i + PST_RX_PREFETCH], void *));
+		if (i + 1 < cnt)
+			prefetch_rest(burst[i + 1]);
 		if (pst_likely(m->nb_segs == 1))
 			pst_rx_frame(rx, queue, rte_pktmbuf_mtod(m, const uint8_t *),
 				rte_pktmbuf_data_len(m), offload_of(m));
