@@ -80,7 +80,7 @@ def compare_figure(a, b, better):
         "chance": chance(a, b),
     }
     if found["missing"]:
-        found["word"] = f"{found['missing']} rounds too few"
+        found["word"] = f"{found['missing']} round{'s' * (found['missing'] > 1)} too few"
     elif found["chance"] > CHANCE or change == 0:
         found["word"] = "noise"
     else:
