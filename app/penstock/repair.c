@@ -14,7 +14,7 @@
 
 #include "data_dirs.h"
 #include "penstock.h"
-#include "segment/repair.h"
+#include "segment/repair/repair.h"
 
 struct run {
 	struct data_dirs dirs;

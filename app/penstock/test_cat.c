@@ -14,7 +14,7 @@
 #include "batch/batch.h"
 #include "penstock.h"
 #include "segment/appender.h"
-#include "segment/verify.h"
+#include "segment/verify/verify.h"
 
 #define BASE_NS UINT64_C(1764000000000000000)
 

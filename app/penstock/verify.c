@@ -12,7 +12,7 @@
 #include "data_dirs.h"
 #include "penstock.h"
 #include "segment/seal.h"
-#include "segment/verify.h"
+#include "segment/verify/verify.h"
 
 static const char lock_name[] = "penstock.lock";
 

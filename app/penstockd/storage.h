@@ -8,7 +8,7 @@
 struct pst_log_config pst_storage_log_config(
 	const struct pst_profile_stream *stream, uint32_t partition);
 
-/* (port, queue) of the table of partition numbers, see segment/drives.h. */
+/* (port, queue) of the table of partition numbers, see segment/drives/drives.h. */
 struct pst_origin {
 	const char *port;
 	uint16_t queue;

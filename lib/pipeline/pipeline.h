@@ -12,7 +12,7 @@
 #include "pipeline/rx.h"
 #include "pipeline/sources.h"
 #include "pipeline/writer.h"
-#include "segment/drives.h"
+#include "segment/drives/drives.h"
 
 #define PST_SESSION_PAGE        32 /* sessions a call */
 #define PST_SESSION_PAGE_RANGES 8  /* of each */

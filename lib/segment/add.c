@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "segment/recovery.h"
+#include "segment/recovery/recovery.h"
 
 #define SAY_NS UINT64_C(1000000000)
 

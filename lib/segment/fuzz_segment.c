@@ -19,7 +19,7 @@
 #include "segment/disk.h"
 #include "segment/format.h"
 #include "segment/reader.h"
-#include "segment/verify.h"
+#include "segment/verify/verify.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

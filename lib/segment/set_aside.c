@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "segment/recovery.h"
+#include "segment/recovery/recovery.h"
 
 #define COPY_BYTES (256 * 1024)
 

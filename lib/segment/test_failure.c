@@ -4,7 +4,7 @@
 
 #include "segment/test_fault.h"
 #include "segment/test_fixture.h"
-#include "segment/verify.h"
+#include "segment/verify/verify.h"
 
 #define BATCH_CNT 24
 

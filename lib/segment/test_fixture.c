@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "segment/verify.h"
+#include "segment/verify/verify.h"
 
 void
 fix_path(char path[128], bool memory)

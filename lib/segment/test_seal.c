@@ -8,7 +8,7 @@
 #include "segment/seal.h"
 #include "segment/test_fault.h"
 #include "segment/test_fixture.h"
-#include "segment/verify.h"
+#include "segment/verify/verify.h"
 
 #define LOG(n)  "000000000000000000" n ".log"
 #define SEAL(n) "000000000000000000" n ".seal"

@@ -9,10 +9,10 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "segment/drives.h"
+#include "segment/drives/drives.h"
 #include "segment/test_fault.h"
 #include "segment/test_fixture.h"
-#include "segment/verify.h"
+#include "segment/verify/verify.h"
 
 #define MIB 1048576u
 

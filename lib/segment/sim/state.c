@@ -5,7 +5,7 @@
 #include "base/base.h"
 #include "segment/live.h"
 #include "segment/sim/life.h"
-#include "segment/verify.h"
+#include "segment/verify/verify.h"
 
 const char *
 sim_origin_name(int origin)

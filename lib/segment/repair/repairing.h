@@ -2,8 +2,8 @@
 #ifndef PST_REPAIRING_H
 #define PST_REPAIRING_H
 
-#include "segment/recovery.h"
-#include "segment/repair.h"
+#include "segment/recovery/recovery.h"
+#include "segment/repair/repair.h"
 
 /* Where good batches may lie that are not in the log. */
 struct pst_repair_source {

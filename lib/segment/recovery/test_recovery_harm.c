@@ -5,7 +5,7 @@
 
 #include "segment/test_fault.h"
 #include "segment/test_fixture.h"
-#include "segment/verify.h"
+#include "segment/verify/verify.h"
 
 #define LOG0 "00000000000000000000.log"
 

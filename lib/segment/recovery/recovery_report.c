@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "segment/recovery.h"
+#include "segment/recovery/recovery.h"
 
 static const char *const kind_names[PST_RECOVERY_KIND_CNT] = {
 	[PST_RECOVERY_MARKS_LOST] = "marks_lost",

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "segment/repair.h"
+#include "segment/repair/repair.h"
 #include "segment/seal.h"
 #include "segment/test_fault.h"
 #include "segment/test_fixture.h"
-#include "segment/verify.h"
+#include "segment/verify/verify.h"
 
 #define LOG(n) "000000000000000000" n ".log"
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "segment/recovery.h"
+#include "segment/recovery/recovery.h"
 #include "segment/replace.h"
 
 struct listing {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
-#include "segment/verifying.h"
+#include "segment/verify/verifying.h"
 
 static void
 look_for_anchors(struct pst_verifying *v, int64_t offset, const struct pst_link *link)

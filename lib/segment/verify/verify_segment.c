@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
-#include "segment/verifying.h"
+#include "segment/verify/verifying.h"
 
 /* Every record of a batch. */
 static bool

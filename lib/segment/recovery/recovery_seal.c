@@ -3,7 +3,7 @@
  * not agree with the log is left as it is. */
 #include <errno.h>
 
-#include "segment/recovery.h"
+#include "segment/recovery/recovery.h"
 
 static void
 tell(struct pst_recover *r, enum pst_recovery_kind kind, int64_t base)

@@ -1,7 +1,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "segment/recovery.h"
+#include "segment/recovery/recovery.h"
 #include "segment/replace.h"
 
 /* Brings one index file to its image, which longer may begin with. 1: it had to be written. */

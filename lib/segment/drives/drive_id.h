@@ -3,7 +3,7 @@
 #define PST_DRIVE_ID_H
 
 #include "segment/disk.h"
-#include "segment/drives.h"
+#include "segment/drives/drives.h"
 
 #define PST_DRIVE_ID_NAME "penstock.drive"
 /* More than the drives of a set: members that are away keep their place. */

@@ -1,5 +1,5 @@
 /* Which directories belong together, and which of them can be used. See drives.h. */
-#include "segment/drives.h"
+#include "segment/drives/drives.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "segment/drive_set.h"
+#include "segment/drives/drive_set.h"
 
 #define FORGET_REMEDY                                                                              \
 	"mount it; or, if it is gone for good, start once with --forget-missing-drives; or set "   \

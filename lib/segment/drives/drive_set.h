@@ -3,7 +3,7 @@
 #define PST_DRIVE_SET_H
 
 #include "segment/dir.h"
-#include "segment/drive_id.h"
+#include "segment/drives/drive_id.h"
 
 struct pst_drive {
 	const char *path;

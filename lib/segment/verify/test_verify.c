@@ -2,7 +2,7 @@
 #include <unistd.h>
 
 #include "segment/test_fixture.h"
-#include "segment/verify.h"
+#include "segment/verify/verify.h"
 
 /* A closed log of three small segments with the names in fix_names' order. */
 static struct fix *

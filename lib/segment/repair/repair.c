@@ -1,4 +1,4 @@
-#include "segment/repair.h"
+#include "segment/repair/repair.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "segment/reading.h"
-#include "segment/repairing.h"
+#include "segment/repair/repairing.h"
 
 const char *
 pst_repair_kind_name(enum pst_repair_kind kind)

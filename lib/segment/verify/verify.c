@@ -1,4 +1,4 @@
-#include "segment/verify.h"
+#include "segment/verify/verify.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -8,7 +8,7 @@
 
 #include "base/base.h"
 #include "segment/replace.h"
-#include "segment/verifying.h"
+#include "segment/verify/verifying.h"
 
 static void
 tell(struct pst_verifying *v, bool harmless, const char *name, uint64_t pos, const char *text)

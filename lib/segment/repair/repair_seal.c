@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "segment/repairing.h"
+#include "segment/repair/repairing.h"
 
 struct wanted {
 	struct pst_repairing *p;

@@ -1,4 +1,4 @@
-#include "segment/drive_id.h"
+#include "segment/drives/drive_id.h"
 
 #include <errno.h>
 #include <inttypes.h>

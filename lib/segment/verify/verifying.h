@@ -4,7 +4,7 @@
 
 #include "segment/reading.h"
 #include "segment/seal.h"
-#include "segment/verify.h"
+#include "segment/verify/verify.h"
 
 #define PST_VERIFY_FINDINGS_MAX 1000 /* in a segment; then it is given up */
 #define PST_VERIFY_TEXT_BYTES   512

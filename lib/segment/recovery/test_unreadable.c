@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "segment/drives.h"
+#include "segment/drives/drives.h"
 #include "segment/test_fault.h"
 #include "segment/test_fixture.h"
-#include "segment/verify.h"
+#include "segment/verify/verify.h"
 
 #define BATCH_CNT 40
 #define LOG0      "00000000000000000000.log"

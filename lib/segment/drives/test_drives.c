@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "segment/drive_id.h"
-#include "segment/drives.h"
+#include "segment/drives/drive_id.h"
+#include "segment/drives/drives.h"
 #include "segment/test_fault.h"
 #include "segment/test_fixture.h"
 

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "segment/recovery.h"
+#include "segment/recovery/recovery.h"
 
 int
 pst_recover_open(struct pst_recover *r, int64_t base, unsigned flags)

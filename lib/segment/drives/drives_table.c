@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "segment/drive_set.h"
+#include "segment/drives/drive_set.h"
 #include "segment/log.h"
 
 static const struct pst_partition_no *

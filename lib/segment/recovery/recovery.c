@@ -1,4 +1,4 @@
-#include "segment/recovery.h"
+#include "segment/recovery/recovery.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "segment/repairing.h"
+#include "segment/repair/repairing.h"
 
 enum place {
 	PLACE_FREE,
