@@ -11,6 +11,7 @@ from sets import source
 MEMORY_MIB = 512
 GENERATOR_CPU, DAEMON_CPU = 1, 0
 FRAMES, EVENTS_PER_FRAME, EVENT_BYTES = 2000, 10, 126
+LINES_MAX = 5000  # of files: they go by the command line
 RING_LOG2 = 11  # frames that wait for the daemon, as in a NIC's ring
 POLICY = ("500us", "500us", "1M")  # batch.age, flush.age, flush.bytes
 FIRST_RATE, GROWTH, WIDTH = 500_000, 1.5, 0.005  # of the search
@@ -56,8 +57,9 @@ def make(lines):
     """paced.pcap: events with room for their time in front."""
     texts = source.LINES
     if lines:
-        texts = [l for f in lines for l in pathlib.Path(f).read_text(errors="replace").split("\n")]
-        texts = [l.rstrip("\r") for l in texts if l.strip()][: FRAMES * EVENTS_PER_FRAME]
+        kept = [pathlib.Path(f).read_text(errors="replace").splitlines() for f in lines]
+        kept = [[l.strip()[:EVENT_BYTES] for l in file if l.strip()] for file in kept]
+        texts = [l for file in kept for l in file[: LINES_MAX // len(lines)]]
     out_of(
         *[tool("penstock-load"), "--pcap", str(WORK / "paced.pcap"), "--to", "10.9.9.9:26400"],
         *["--from", "10.9.9.8:40000", "--framing", "mold64", "--stamp", "none"],
@@ -102,6 +104,7 @@ def trial(rate, seconds):
         cpu1 = daemon.cpu_ns_all()
     held = json.loads(out_of(tool("readback"), str(WORK / "data"), "events"))
     times = json.loads(out_of(tool("stamps"), str(WORK / "data"), "events", str(WORK / "marks")))
+    size = sum(f.stat().st_blocks * 512 for f in (WORK / "data").rglob("*.log"))
     shutil.rmtree(WORK / "data")
     lost = sent["events"] - held["unique"]
     explained = sent["events_dropped"] + shed(status)
@@ -114,6 +117,7 @@ def trial(rate, seconds):
         "kept": held["unique"],
         "lost_in_ring": sent["events_dropped"],
         "shed": shed(status),
+        "disk_bytes_per_event": size / held["unique"],
         "events_per_cpu_s": held["unique"] / (cpu1 - cpu0) * 1e9,
         "late_ns": sent["late"],
         "send_to_arrival_ns": times["arrival"],
@@ -168,6 +172,12 @@ def search(args):
     }
 
 
+def hold_s(args, rate, run):
+    """As long as is wanted, and as the disk has room for what run shows that it takes."""
+    room_s = 0.8 * shutil.disk_usage(WORK).free / (rate * run["disk_bytes_per_event"])
+    return round(min(FULL_HOLD_S if args.full else args.seconds, room_s), 1)
+
+
 def run(args):
     build("pace", "readback", "stamps")
     make(args.lines)
@@ -183,7 +193,7 @@ def run(args):
         return {"overload_kept": figures["overload"]["kept"] / figures["at_100"]["kept"], **figures}
 
     rounds = args.rounds.take(one)
-    hold = undisturbed(args, HOLD * zero, FULL_HOLD_S if args.full else args.seconds)
+    hold = undisturbed(args, HOLD * zero, hold_s(args, HOLD * zero, rounds[-1]["at_80"]))
 
     def median(name):
         return statistics.median(r["at_80"]["send_to_durable_ns"][name] for r in rounds) / 1e6
@@ -214,7 +224,7 @@ def say(r):
         f"{hold['seconds']:.0f} s at {hold['rate']:,} events/s: {hold['offered'] - hold['kept']:,} of "
         f"{hold['offered']:,} lost; scheduled send to durable "
         + ", ".join(f"{n} {held_ms[n]:.2f}" for n in held_ms)
-        + " ms",
+        + f" ms; the generator was late by {hold['late_ns']['p9999'] / 1e6:.2f} ms at p99.99",
         "at 80 % of the zero-loss rate, scheduled send to durable: "
         + ", ".join(f"{n} {v:.2f}" for n, v in r["at_80_ms"].items())
         + " ms",
