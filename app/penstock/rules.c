@@ -127,6 +127,9 @@ check(const struct options *o)
 			info->from_cache ? "taken from the cache" : "compiled",
 			(double)info->load_ns / 1e6, (unsigned long long)info->database_bytes,
 			pst_rules_hash(l.rules));
+		if (info->apart_note)
+			printf("note: events of one datagram are not scanned together: %s\n",
+				info->apart_note);
 	}
 	unload(&l);
 	return status;

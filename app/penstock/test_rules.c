@@ -107,6 +107,19 @@ Test(penstock_rules, check_of_bad_rules)
 	unlink(bad_path);
 }
 
+Test(penstock_rules, check_names_the_rule_that_keeps_events_apart)
+{
+	write_rules(
+		"rules:\n- {id: 1, name: a, pattern: '^$', flags: [allowempty], action: drop}\n");
+	cr_assert_eq(run("", "check", bad_path, NULL), EXIT_DONE);
+	cr_assert(strstr(out, "note: events of one datagram are not scanned together: "
+			      "without ^, $ and \\b: rule 1 matches the empty string"),
+		"%s", out);
+	cr_assert_eq(run("", "check", SAMPLES, NULL), EXIT_DONE);
+	cr_assert_null(strstr(out, "note: "), "%s", out);
+	unlink(bad_path);
+}
+
 Test(penstock_rules, test_says_what_would_happen)
 {
 	static const char events[] = "plain\n"

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define PST_RULES_CACHE_KEY_BYTES 32
-#define PST_RULES_CACHE_CNT_MAX   16 /* databases kept; the oldest go first */
+#define PST_RULES_CACHE_CNT_MAX   32 /* databases kept, two a set; the oldest go first */
 
 /* Reads an entry. Returns 0 with *out (the caller frees it), or -1: not there. If there was a
  * complaint (refused, damaged), it is in note; else note is "". */

@@ -1,4 +1,5 @@
-/* The draft's patterns into one Hyperscan database, from the cache or from the compiling child. */
+/* The draft's patterns into a Hyperscan database, and their supersets into another: each from the
+ * cache or from the compiling child. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,33 +8,42 @@
 #include "rules/cache.h"
 #include "rules/compile.h"
 #include "rules/ruleset.h"
+#include "rules/superset.h"
 
 static_assert(PST_RULES_CACHE_KEY_BYTES == SHA256_DIGEST_LENGTH, "the key is a SHA-256");
 
-/* The patterns of a draft, as Hyperscan takes them. */
+/* The patterns of a draft, or their supersets, as Hyperscan takes them. */
 struct expressions {
-	const char **patterns;
+	char **patterns;
 	unsigned *flags, *ids;
 	const hs_expr_ext_t **exts;
 	unsigned cnt;
 };
 
 static int
-collect(const struct pst_rules_draft *draft, struct expressions *x)
+reserve(struct expressions *x, uint32_t cnt)
 {
-	size_t cap = pst_max_u64(draft->entry_cnt, 1);
+	size_t cap = pst_max_u64(cnt, 1);
 
 	x->patterns = calloc(cap, sizeof(*x->patterns));
 	x->flags = calloc(cap, sizeof(*x->flags));
 	x->ids = calloc(cap, sizeof(*x->ids));
 	x->exts = calloc(cap, sizeof(*x->exts));
-	if (!x->patterns || !x->flags || !x->ids || !x->exts)
+	return x->patterns && x->flags && x->ids && x->exts ? 0 : -1;
+}
+
+static int
+collect(const struct pst_rules_draft *draft, struct expressions *x)
+{
+	if (reserve(x, draft->entry_cnt) != 0)
 		return -1;
 	for (uint32_t i = 0; i < draft->entry_cnt; i++) {
 		const struct pst_rules_entry *e = &draft->entries[i];
 		if (e->rule.combination)
 			continue;
-		x->patterns[x->cnt] = e->rule.pattern;
+		x->patterns[x->cnt] = strdup(e->rule.pattern);
+		if (!x->patterns[x->cnt])
+			return -1;
 		/* One report an event is enough. A minimum length makes Hyperscan follow where
 		 * matches begin, which it does not promise together with SINGLEMATCH. */
 		x->flags[x->cnt] = e->hs_flags |
@@ -45,9 +55,53 @@ collect(const struct pst_rules_draft *draft, struct expressions *x)
 	return 0;
 }
 
+/* One that matches the empty string would report every byte: without ALLOWEMPTY, the compiler
+ * refuses it. SINGLEMATCH would report the first event hit only. Of the parameters, those that
+ * shrink what matches can be left out; distances stretch it beyond what the pattern says. */
+static char *
+superset_of(const struct pst_rules_entry *e, unsigned *hs_flags, const char **why)
+{
+	*hs_flags = e->hs_flags & ~(unsigned)HS_FLAG_ALLOWEMPTY;
+	if (e->hs_flags & HS_FLAG_PREFILTER)
+		*why = "the flag prefilter";
+	else if (e->ext.flags & (HS_EXT_FLAG_EDIT_DISTANCE | HS_EXT_FLAG_HAMMING_DISTANCE))
+		*why = "a distance";
+	else
+		return pst_rules_superset(e->rule.pattern, why);
+	return NULL;
+}
+
+/* -1 with rules->apart_note: a pattern has none. */
+static int
+collect_supersets(
+	struct pst_rules *rules, const struct pst_rules_draft *draft, struct expressions *x)
+{
+	const char *why = "no memory";
+
+	if (reserve(x, draft->entry_cnt) != 0) {
+		snprintf(rules->apart_note, sizeof(rules->apart_note), "%s", why);
+		return -1;
+	}
+	for (uint32_t i = 0; i < draft->entry_cnt; i++) {
+		const struct pst_rules_entry *e = &draft->entries[i];
+		if (e->rule.combination)
+			continue;
+		x->patterns[x->cnt] = superset_of(e, &x->flags[x->cnt], &why);
+		if (!x->patterns[x->cnt]) {
+			snprintf(rules->apart_note, sizeof(rules->apart_note), "rule %u has %s",
+				e->rule.id, why);
+			return -1;
+		}
+		x->ids[x->cnt++] = i;
+	}
+	return 0;
+}
+
 static void
 discard(struct expressions *x)
 {
+	for (unsigned i = 0; x->patterns && i < x->cnt; i++)
+		free(x->patterns[i]);
 	free(x->patterns);
 	free(x->flags);
 	free(x->ids);
@@ -167,24 +221,25 @@ explain(const struct pst_rules_draft *draft, const struct pst_rules_compile_limi
 }
 
 static int
-deserialize(struct pst_rules *rules, const uint8_t *bytes, size_t len)
+deserialize(struct pst_rules *rules, const uint8_t *bytes, size_t len, hs_database_t **db)
 {
 	size_t database_bytes;
 
-	if (hs_deserialize_database((const char *)bytes, len, &rules->db) != HS_SUCCESS) {
-		rules->db = NULL;
+	if (hs_deserialize_database((const char *)bytes, len, db) != HS_SUCCESS) {
+		*db = NULL;
 		return -1;
 	}
-	if (hs_database_size(rules->db, &database_bytes) == HS_SUCCESS)
-		rules->info.database_bytes = database_bytes;
+	if (hs_database_size(*db, &database_bytes) == HS_SUCCESS)
+		rules->info.database_bytes += database_bytes;
 	return 0;
 }
 
 static int
 compile(struct pst_rules *rules, const struct pst_rules_draft *draft, const struct expressions *x,
-	const struct pst_rules_env *env, const uint8_t *key, struct pst_diag *diag)
+	const struct pst_rules_env *env, const uint8_t *key, hs_database_t **db,
+	struct pst_diag *diag)
 {
-	const struct pst_rules_compile_job job = {.patterns = x->patterns,
+	const struct pst_rules_compile_job job = {.patterns = (const char *const *)x->patterns,
 		.flags = x->flags,
 		.ids = x->ids,
 		.exts = x->exts,
@@ -201,7 +256,7 @@ compile(struct pst_rules *rules, const struct pst_rules_draft *draft, const stru
 	pst_rules_compile(&job, &limits, &result);
 	if (result.status != PST_RULES_COMPILED)
 		return explain(draft, &limits, &result, diag);
-	if (deserialize(rules, result.bytes, result.len) != 0)
+	if (deserialize(rules, result.bytes, result.len, db) != 0)
 		rc = pst_diag_set(diag, draft->path, 0, NULL, NULL,
 			"the compiled database cannot be loaded: out of memory?");
 	else if (env->cache_dir &&
@@ -213,27 +268,54 @@ compile(struct pst_rules *rules, const struct pst_rules_draft *draft, const stru
 	return rc;
 }
 
+/* The expressions' database, and whether it came out of the cache. */
 static int
 take_or_compile(struct pst_rules *rules, const struct pst_rules_draft *draft,
-	const struct expressions *x, const struct pst_rules_env *env, struct pst_diag *diag)
+	const struct expressions *x, const struct pst_rules_env *env, hs_database_t **db,
+	bool *from_cache, struct pst_diag *diag)
 {
 	uint8_t key[PST_RULES_CACHE_KEY_BYTES], *bytes = NULL;
 	hs_platform_info_t platform = {0};
+	char note[sizeof(rules->cache_note)] = "";
 	size_t len = 0;
 
+	*from_cache = false;
 	if (hs_valid_platform() != HS_SUCCESS || hs_populate_platform(&platform) != HS_SUCCESS)
 		return pst_diag_set(diag, draft->path, 0, NULL,
 			"run on a processor with SSSE3 or later",
 			"the pattern matcher does not run on this processor");
 	cache_key(x, &platform, key);
-	if (env->cache_dir && pst_rules_cache_get(env->cache_dir, key, &bytes, &len,
-				      rules->cache_note, sizeof(rules->cache_note)) == 0) {
-		rules->info.from_cache = deserialize(rules, bytes, len) == 0;
+	if (env->cache_dir &&
+		pst_rules_cache_get(env->cache_dir, key, &bytes, &len, note, sizeof(note)) == 0) {
+		*from_cache = deserialize(rules, bytes, len, db) == 0;
 		free(bytes);
-		if (rules->info.from_cache)
+		if (*from_cache)
 			return 0;
 	}
-	return compile(rules, draft, x, env, key, diag);
+	if (rules->cache_note[0] == '\0')
+		memcpy(rules->cache_note, note, sizeof(note));
+	return compile(rules, draft, x, env, key, db, diag);
+}
+
+/* The supersets make evaluation cheaper, and nothing depends on them: that they cannot be had is
+ * only noted. */
+static void
+make_superset(struct pst_rules *rules, const struct pst_rules_draft *draft,
+	const struct pst_rules_env *env)
+{
+	struct expressions x = {0};
+	struct pst_diag diag;
+	bool from_cache;
+
+	if (collect_supersets(rules, draft, &x) == 0) {
+		if (take_or_compile(
+			    rules, draft, &x, env, &rules->superset_db, &from_cache, &diag) != 0)
+			snprintf(rules->apart_note, sizeof(rules->apart_note),
+				"without ^, $ and \\b: %s", diag.text);
+		else
+			rules->info.from_cache &= from_cache;
+	}
+	discard(&x);
 }
 
 int
@@ -241,12 +323,15 @@ pst_rules_database_make(struct pst_rules *rules, const struct pst_rules_draft *d
 	const struct pst_rules_env *env, struct pst_diag *diag)
 {
 	struct expressions x = {0};
-	int rc;
+	int rc = 0;
 
 	if (collect(draft, &x) != 0)
 		rc = pst_diag_set(diag, draft->path, 0, NULL, NULL, "no memory");
-	else
-		rc = x.cnt ? take_or_compile(rules, draft, &x, env, diag) : 0;
+	else if (x.cnt)
+		rc = take_or_compile(
+			rules, draft, &x, env, &rules->db, &rules->info.from_cache, diag);
+	if (rules->db)
+		make_superset(rules, draft, env);
 	discard(&x);
 	return rc;
 }

@@ -3,23 +3,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "rules/ruleset.h"
-
-struct pst_rules_scratch {
-	const struct pst_rules *rules;
-	hs_scratch_t *hs;
-	struct pst_rules_count *counts;
-	uint32_t *sample_seen; /* of the current N, by rule */
-	uint64_t scan_errors;
-
-	/* Of the event in hand; the bits are all zero between two events. */
-	uint64_t listener_bit;
-	uint64_t *matched_bits;    /* by rule */
-	uint64_t *considered_bits; /* by combination */
-	uint32_t *matched;         /* rules, as they came */
-	uint32_t *considered;      /* combinations */
-	uint32_t matched_cnt, considered_cnt;
-};
+#include "rules/scratch.h"
 
 static void *
 aligned_zero(size_t cnt, size_t size)
@@ -50,7 +34,9 @@ pst_rules_scratch_create(const struct pst_rules *rules)
 	s->considered = aligned_zero(combination_cnt, sizeof(*s->considered));
 	if (!s->counts || !s->sample_seen || !s->matched_bits || !s->considered_bits ||
 		!s->matched || !s->considered ||
-		(rules->db && hs_alloc_scratch(rules->db, &s->hs) != HS_SUCCESS)) {
+		(rules->db && hs_alloc_scratch(rules->db, &s->hs) != HS_SUCCESS) ||
+		(rules->superset_db &&
+			hs_alloc_scratch(rules->superset_db, &s->hs) != HS_SUCCESS)) {
 		pst_rules_scratch_destroy(s);
 		return NULL;
 	}
@@ -189,22 +175,39 @@ decide(struct pst_rules_scratch *s, uint32_t idx, struct pst_rules_verdict *v)
 		v->match_ids[i] = s->rules->rules[v->match_ids[i]].id;
 }
 
+/* The verdict on an event that no rule decides. */
+static void
+begin(struct pst_rules_scratch *s, uint16_t listener_idx, struct pst_rules_verdict *v)
+{
+	s->listener_bit = pst_rules_listener_bit(listener_idx);
+	s->matched_cnt = 0;
+	v->action = s->rules->default_drop_mask & s->listener_bit ? PST_RULES_DROP : PST_RULES_KEEP;
+	v->stream_idx = 0;
+	v->match_cnt = 0;
+	v->rule_idx = -1;
+	v->scan_error = false;
+}
+
+/* When all patterns that match are known. */
+static void
+finish(struct pst_rules_scratch *s, struct pst_rules_verdict *v)
+{
+	if (s->rules->combinations.cnt)
+		combine(s);
+	uint32_t best = settle(s, v);
+	if (best != UINT32_MAX)
+		decide(s, s->rules->by_rank[best], v);
+}
+
 void
 pst_rules_eval(struct pst_rules_scratch *s, uint16_t listener_idx, const uint8_t *event,
 	uint32_t len, struct pst_rules_verdict *v)
 {
 	const struct pst_rules *rules = s->rules;
-	uint64_t listener_bit = 1ull << (listener_idx & (PST_RULES_LISTENERS_MAX - 1));
 
-	v->action = rules->default_drop_mask & listener_bit ? PST_RULES_DROP : PST_RULES_KEEP;
-	v->stream_idx = 0;
-	v->match_cnt = 0;
-	v->rule_idx = -1;
-	v->scan_error = false;
+	begin(s, listener_idx, v);
 	if (!rules->db)
 		return;
-	s->listener_bit = listener_bit;
-	s->matched_cnt = 0;
 	hs_error_t rc = hs_scan(
 		rules->db, len ? (const char *)event : "", len, 0, s->hs, on_match, s);
 	if (pst_unlikely(rc != HS_SUCCESS)) {
@@ -216,11 +219,16 @@ pst_rules_eval(struct pst_rules_scratch *s, uint16_t listener_idx, const uint8_t
 		v->action = PST_RULES_KEEP;
 		return;
 	}
-	if (rules->combinations.cnt)
-		combine(s);
-	uint32_t best = settle(s, v);
-	if (best != UINT32_MAX)
-		decide(s, rules->by_rank[best], v);
+	finish(s, v);
+}
+
+void
+pst_rules_eval_unmatched(
+	struct pst_rules_scratch *s, uint16_t listener_idx, struct pst_rules_verdict *v)
+{
+	begin(s, listener_idx, v);
+	if (s->rules->combinations.negative_cnt)
+		finish(s, v);
 }
 
 const struct pst_rules_count *

@@ -113,6 +113,7 @@ pst_rules_load(const char *path, const struct pst_rules_env *env, struct pst_rul
 		return -1;
 	}
 	rules->info.cache_note = rules->cache_note[0] ? rules->cache_note : NULL;
+	rules->info.apart_note = rules->apart_note[0] ? rules->apart_note : NULL;
 	rules->info.load_ns = now_ns() - start_ns;
 	*out = rules;
 	return 0;
@@ -134,6 +135,7 @@ pst_rules_free(struct pst_rules *rules)
 	pst_rules_names_fini(&rules->listeners);
 	pst_rules_names_fini(&rules->streams);
 	hs_free_database(rules->db);
+	hs_free_database(rules->superset_db);
 	free(rules);
 }
 

@@ -2,7 +2,8 @@
  *
  *   control thread                         each rx lcore
  *   pst_rules_load ──▶ struct pst_rules ─▶ pst_rules_scratch_create (control thread)
- *    (child compiles)   const, shared       pst_rules_eval(scratch, event) per event
+ *    (child compiles)   const, shared       pst_rules_frame_scan(scratch, events) per datagram
+ *                                           pst_rules_eval(scratch, event) per event to be scanned
  *
  * A loaded set is immutable; a reload makes a new set and new scratches, which the control thread
  * hands to each lcore between two bursts, and frees the old ones when all have taken them up. */
@@ -13,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/diag.h"
+#include "frame/framing.h"
 
 /* Matched ids kept for one event's record; all decide and all count. */
 #define PST_RULES_MATCH_MAX 16
@@ -88,8 +90,10 @@ struct pst_rules_info {
 	uint32_t combination_cnt; /* looked at when an operand matched ... */
 	uint32_t negative_cnt;    /* ... but for these: they hold when nothing matches */
 	uint64_t load_ns;         /* from call to return of pst_rules_load */
-	uint64_t database_bytes;
+	uint64_t database_bytes;  /* of both: patterns and their supersets */
 	bool from_cache;
+	const char *apart_note; /* why each event of a datagram is scanned apart from the others;
+				   NULL: they can be scanned together */
 	const char *cache_note; /* why the cache was refused or could not be written; NULL: no
 				   complaint. For a warning; the set is complete in any case */
 };
@@ -119,6 +123,21 @@ struct pst_rules_verdict {
  * rule, the first of every N events that it decides on this scratch is kept. */
 void pst_rules_eval(struct pst_rules_scratch *scratch, uint16_t listener_idx, const uint8_t *event,
 	uint32_t len, struct pst_rules_verdict *verdict);
+
+#define PST_RULES_FRAME_EVENTS_MAX 64
+
+/* Looks at events of one datagram together, cheaper than at each: bit i clear: no pattern that
+ * applies to the listener matches events[i], and pst_rules_eval_unmatched gives its verdict. Set:
+ * it may, and pst_rules_eval is to say; so it is for all of them where one scan cannot tell or
+ * would not pay. The events lie one behind the other, without overlap, in one piece of memory,
+ * which is read from the first's beginning to the last's end. cnt is at most
+ * PST_RULES_FRAME_EVENTS_MAX. Counts nothing and decides nothing. */
+uint64_t pst_rules_frame_scan(struct pst_rules_scratch *scratch, uint16_t listener_idx,
+	const struct pst_event *events, uint32_t cnt);
+
+/* What pst_rules_eval does for an event that no pattern matches, without a scan. */
+void pst_rules_eval_unmatched(struct pst_rules_scratch *scratch, uint16_t listener_idx,
+	struct pst_rules_verdict *verdict);
 
 /* Counters of one lcore since its scratch was made; written by its thread alone. A snapshot copies
  * them between two bursts. matched: the rule's pattern hit an event of its listeners; decided: it

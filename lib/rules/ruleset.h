@@ -3,7 +3,7 @@
  *   rules file ─▶ rules_file.c ─┐                          ┌▶ cache.c   (taken from there, or)
  *   pattern files ─▶ include.c ─┴▶ draft: entries by id ───┴▶ compile.c (compiled in a child)
  *                                   │ combination.c               │ database
- *                                   └──────────▶ struct pst_rules ◀┘ ─▶ eval.c
+ *                                   └──────────▶ struct pst_rules ◀┘ ─▶ frame_scan.c ─▶ eval.c
  */
 #ifndef PST_RULESET_H
 #define PST_RULESET_H
@@ -133,15 +133,24 @@ struct pst_rules {
 	uint32_t rule_cnt;
 	struct pst_combinations combinations;
 	hs_database_t *db; /* its ids are rule indices; NULL: no pattern at all */
+	/* Supersets of the same patterns under the same ids; NULL: not all of them have one. */
+	hs_database_t *superset_db;
 	uint64_t default_drop_mask;
 	struct pst_rules_names listeners, streams;
 	struct pst_rules_info info;
 	char hash[SHA256_DIGEST_STRING_LENGTH];
 	char cache_note[512];
+	char apart_note[512];
 };
 
-/* database.c: the draft's patterns, compiled, into rules->db (left NULL if there are none), with
- * what concerns it in rules->info. Returns 0, or -1 with *diag. */
+static inline uint64_t
+pst_rules_listener_bit(uint16_t listener_idx)
+{
+	return 1ull << (listener_idx & (PST_RULES_LISTENERS_MAX - 1));
+}
+
+/* database.c: the draft's patterns, compiled, into rules->db and ->superset_db (left NULL if there
+ * are none), with what concerns them in rules->info. Returns 0, or -1 with *diag. */
 int pst_rules_database_make(struct pst_rules *rules, const struct pst_rules_draft *draft,
 	const struct pst_rules_env *env, struct pst_diag *diag);
 

@@ -79,8 +79,10 @@ Test(cache, second_load_takes_the_first_one_s_database)
 	cr_assert_not(load(RULE).from_cache);
 	cr_assert_str_empty(note);
 	cr_assert_eq(mode_of(cache_dir), 0700);
+	/* The patterns', and their supersets'. */
 	cr_assert_eq(mode_of(entry(0)), 0600);
-	cr_assert_null(entry(1));
+	cr_assert_eq(mode_of(entry(1)), 0600);
+	cr_assert_null(entry(2));
 	/* Where the compiler cannot have run. */
 	test_compile = COMPILE_ABORT;
 	cr_assert(load(RULE).from_cache);
@@ -117,6 +119,22 @@ Test(cache, key_is_what_the_compiler_sees)
 	cr_assert_not(load("rules: [{id: 1, name: a, pattern: abc, action: drop},\n"
 			   "{id: 0, name: b, combination: '1', action: drop}]\n")
 			      .from_cache);
+}
+
+/* Supersets do not depend on ^, and what is taken for them is not what is taken for the patterns.
+ */
+Test(cache, patterns_and_supersets_have_entries_of_their_own)
+{
+	use_cache();
+	load(RULE);
+	cr_assert_not(
+		load("rules: [{id: 1, name: a, pattern: '^say abc', action: drop}]\n").from_cache);
+	cr_assert(entry(3));
+	cr_assert_null(entry(4));
+	cr_assert_not(
+		load("rules: [{id: 1, name: a, pattern: 'say abc$', action: drop}]\n").from_cache);
+	cr_assert(entry(5));
+	cr_assert(load(RULE).from_cache);
 }
 
 Test(cache, damaged_entries_are_compiled_anew)
