@@ -56,10 +56,10 @@ event_quarantine(struct pst_rx *rx, struct datagram *d)
 	return false;
 }
 
-/* Scans one event and does what the verdict says. False: it was shed, and its sequence number is
- * to be reopened. */
+/* Does with one event what the rules say; unmatched: none of their patterns matches it. False: it
+ * was shed, and its sequence number is to be reopened. */
 static bool
-event_run(struct pst_rx *rx, struct datagram *d, const struct pst_event *event)
+event_run(struct pst_rx *rx, struct datagram *d, const struct pst_event *event, bool unmatched)
 {
 	struct pst_rules_verdict verdict;
 
@@ -74,7 +74,11 @@ event_run(struct pst_rx *rx, struct datagram *d, const struct pst_event *event)
 		}
 		return event_store(rx, d, d->listener->stream_idx);
 	}
-	pst_rules_eval(rx->rules.scratch, d->listener_idx, event->data, event->len, &verdict);
+	if (unmatched)
+		pst_rules_eval_unmatched(rx->rules.scratch, d->listener_idx, &verdict);
+	else
+		pst_rules_eval(
+			rx->rules.scratch, d->listener_idx, event->data, event->len, &verdict);
 	d->record.rule_cnt = verdict.match_cnt;
 	d->record.rule_ids = verdict.match_ids;
 	d->cell->scan_errors += verdict.scan_error;
@@ -96,6 +100,30 @@ event_run(struct pst_rx *rx, struct datagram *d, const struct pst_event *event)
 	}
 	PST_ASSERT(!"rules verdict");
 	return false;
+}
+
+/* Events of a datagram that are scanned together. */
+struct gathered {
+	struct pst_event events[PST_RULES_FRAME_EVENTS_MAX];
+	uint64_t seqs[PST_RULES_FRAME_EVENTS_MAX]; /* MoldUDP64 */
+	uint32_t cnt;
+};
+
+/* session: what gets back the numbers of those that are shed; NULL: nothing does. */
+static void
+events_run(struct pst_rx *rx, struct datagram *d, const struct gathered *g,
+	struct pst_session *session)
+{
+	uint64_t matches = 0;
+
+	if (rx->rules.scratch)
+		matches = pst_rules_frame_scan(
+			rx->rules.scratch, d->listener_idx, g->events, g->cnt);
+	for (uint32_t i = 0; i < g->cnt; i++) {
+		d->record.seq = g->seqs[i];
+		if (pst_unlikely(!event_run(rx, d, &g->events[i], !(matches >> i & 1))) && session)
+			pst_session_reopen(session, g->seqs[i], rx->now_ns);
+	}
 }
 
 /* Which rx lcore keeps the state of a session. */
@@ -157,6 +185,29 @@ mold_key(struct pst_record *record, const uint8_t *session)
 	record->key_len = len;
 }
 
+/* The next events that are to be stored, of those that are left in the datagram. */
+static void
+mold_gather(struct pst_rx *rx, struct datagram *d, struct pst_session *session,
+	struct pst_event_iter *iter, uint64_t *next_seq, struct gathered *g)
+{
+	g->cnt = 0;
+	while (g->cnt < PST_RULES_FRAME_EVENTS_MAX &&
+		pst_event_iter_next(iter, &g->events[g->cnt])) {
+		uint64_t seq = (*next_seq)++;
+		enum pst_session_verdict admitted = session ? pst_session_admit(
+								      session, seq, rx->now_ns)
+							    : PST_SESSION_UNTRACKED;
+		if (admitted == PST_SESSION_DUPLICATE) {
+			d->cell->found++;
+			d->cell->duplicate++;
+			continue;
+		}
+		d->cell->late += admitted == PST_SESSION_LATE;
+		d->cell->untracked += admitted == PST_SESSION_UNTRACKED;
+		g->seqs[g->cnt++] = seq;
+	}
+}
+
 static enum pst_frame_verdict
 run_mold(struct pst_rx *rx, struct datagram *d, const struct pst_mold *mold,
 	enum pst_frame_verdict verdict)
@@ -164,7 +215,7 @@ run_mold(struct pst_rx *rx, struct datagram *d, const struct pst_mold *mold,
 	struct pst_session *session = pst_session_get(
 		rx->sessions, d->listener_idx, mold->session, mold->sequence, rx->now_ns);
 	struct pst_event_iter iter;
-	struct pst_event event;
+	struct gathered g;
 	uint64_t seq = mold->sequence;
 	uint64_t missed = session ? pst_session_gap_messages(session) : 0;
 
@@ -183,31 +234,30 @@ run_mold(struct pst_rx *rx, struct datagram *d, const struct pst_mold *mold,
 	mold_key(&d->record, mold->session);
 	d->record.has_seq = true;
 	pst_event_iter_init(&iter, PST_FRAMING_MOLD64, d->payload, d->payload_len);
-	for (; pst_event_iter_next(&iter, &event); seq++) {
-		enum pst_session_verdict admitted = session ? pst_session_admit(
-								      session, seq, rx->now_ns)
-							    : PST_SESSION_UNTRACKED;
-		if (admitted == PST_SESSION_DUPLICATE) {
-			d->cell->found++;
-			d->cell->duplicate++;
-			continue;
-		}
-		d->cell->late += admitted == PST_SESSION_LATE;
-		d->cell->untracked += admitted == PST_SESSION_UNTRACKED;
-		d->record.seq = seq;
-		if (pst_unlikely(!event_run(rx, d, &event)) && session)
-			pst_session_reopen(session, seq, rx->now_ns);
-	}
+	do {
+		mold_gather(rx, d, session, &iter, &seq, &g);
+		events_run(rx, d, &g, session);
+	} while (g.cnt == PST_RULES_FRAME_EVENTS_MAX);
 	if (session)
 		d->gap_messages = pst_session_gap_messages(session) - missed;
 	return PST_FRAME_CARRIED;
+}
+
+static void
+plain_gather(struct pst_event_iter *iter, struct gathered *g)
+{
+	for (g->cnt = 0; g->cnt < PST_RULES_FRAME_EVENTS_MAX; g->cnt++) {
+		if (!pst_event_iter_next(iter, &g->events[g->cnt]))
+			break;
+		g->seqs[g->cnt] = 0;
+	}
 }
 
 static enum pst_frame_verdict
 run_plain(struct pst_rx *rx, struct datagram *d)
 {
 	struct pst_event_iter iter;
-	struct pst_event event;
+	struct gathered g;
 	bool any = false;
 
 	if (d->payload_len == 0)
@@ -215,10 +265,11 @@ run_plain(struct pst_rx *rx, struct datagram *d)
 	d->record.key = pst_source_text(d->source);
 	d->record.key_len = d->source->text_len;
 	pst_event_iter_init(&iter, d->listener->framing, d->payload, d->payload_len);
-	while (pst_event_iter_next(&iter, &event)) {
-		any = true;
-		event_run(rx, d, &event);
-	}
+	do {
+		plain_gather(&iter, &g);
+		any |= g.cnt > 0;
+		events_run(rx, d, &g, NULL);
+	} while (g.cnt == PST_RULES_FRAME_EVENTS_MAX);
 	d->cell->empty_lines += iter.empty_line_cnt;
 	return any ? PST_FRAME_CARRIED : PST_FRAME_EMPTY;
 }
