@@ -14,8 +14,8 @@ struct open_gap {
 };
 
 struct session_gaps {
-	struct open_gap *open;
-	uint32_t cnt, cap;
+	struct open_gap *open; /* range_cnt_max of them, and one while neighbours are made one */
+	uint32_t cnt;
 	bool changed;           /* one of them, or the sums */
 	uint64_t lost_messages; /* reported so far, as the session counts them */
 	struct pst_gap more[2]; /* sums of what found no room: without loss, with */
@@ -31,7 +31,8 @@ struct pst_gaps {
 	uint64_t id_last;
 	uint64_t open_cnt;
 	struct session_gaps *sessions;
-	uint32_t session_cnt;
+	uint32_t session_cnt, session_cnt_max; /* seen so far; in the table */
+	struct open_gap *open;                 /* of all sessions */
 	struct closed_gap *closed;
 	uint32_t closed_first, closed_cnt; /* a ring */
 	bool any_changed;
@@ -54,18 +55,32 @@ pst_gap_state(const struct pst_gap *gap)
 	return gap->lost > 0 ? PST_GAP_LOST : PST_GAP_FILLED;
 }
 
+uint64_t
+pst_gaps_memory_bytes(uint32_t session_cnt_max, uint32_t range_cnt_max)
+{
+	return sizeof(struct pst_gaps) + PST_GAPS_CLOSED_MAX * sizeof(struct closed_gap) +
+	       session_cnt_max * (sizeof(struct session_gaps) +
+					 ((uint64_t)range_cnt_max + 1) * sizeof(struct open_gap));
+}
+
 int
-pst_gaps_create(uint32_t range_cnt_max, struct pst_gaps **out)
+pst_gaps_create(uint32_t session_cnt_max, uint32_t range_cnt_max, struct pst_gaps **out)
 {
 	struct pst_gaps *gaps = calloc(1, sizeof(*gaps));
 
-	if (gaps)
-		gaps->closed = calloc(PST_GAPS_CLOSED_MAX, sizeof(*gaps->closed));
-	if (!gaps || !gaps->closed) {
-		free(gaps);
+	if (!gaps)
+		return -ENOMEM;
+	gaps->range_cnt_max = range_cnt_max;
+	gaps->session_cnt_max = session_cnt_max;
+	gaps->closed = calloc(PST_GAPS_CLOSED_MAX, sizeof(*gaps->closed));
+	gaps->sessions = calloc(session_cnt_max, sizeof(*gaps->sessions));
+	gaps->open = calloc((size_t)session_cnt_max * (range_cnt_max + 1), sizeof(*gaps->open));
+	if (!gaps->closed || !gaps->sessions || !gaps->open) {
+		pst_gaps_destroy(gaps);
 		return -ENOMEM;
 	}
-	gaps->range_cnt_max = range_cnt_max;
+	for (uint32_t i = 0; i < session_cnt_max; i++)
+		gaps->sessions[i].open = gaps->open + (size_t)i * (range_cnt_max + 1);
 	*out = gaps;
 	return 0;
 }
@@ -75,9 +90,8 @@ pst_gaps_destroy(struct pst_gaps *gaps)
 {
 	if (!gaps)
 		return;
-	for (uint32_t i = 0; i < gaps->session_cnt; i++)
-		free(gaps->sessions[i].open);
 	free(gaps->sessions);
+	free(gaps->open);
 	free(gaps->closed);
 	free(gaps);
 }
@@ -91,17 +105,9 @@ pst_gaps_open_cnt(const struct pst_gaps *gaps)
 static struct session_gaps *
 session_of(struct pst_gaps *gaps, uint32_t idx)
 {
-	if (idx >= gaps->session_cnt) {
-		uint32_t cnt = gaps->session_cnt ? gaps->session_cnt : 16;
-		while (cnt <= idx)
-			cnt *= 2;
-		struct session_gaps *grown = realloc(gaps->sessions, cnt * sizeof(*grown));
-		if (!grown)
-			return NULL;
-		memset(grown + gaps->session_cnt, 0, (cnt - gaps->session_cnt) * sizeof(*grown));
-		gaps->sessions = grown;
-		gaps->session_cnt = cnt;
-	}
+	PST_ASSERT(idx < gaps->session_cnt_max);
+	if (idx >= gaps->session_cnt)
+		gaps->session_cnt = idx + 1;
 	return &gaps->sessions[idx];
 }
 
@@ -169,7 +175,7 @@ find(const struct session_gaps *s, uint64_t sequence)
 	return low;
 }
 
-static int
+static void
 insert(struct pst_gaps *gaps, struct session_gaps *s, uint64_t from, uint64_t to, uint64_t at_ns,
 	bool reopened)
 {
@@ -181,15 +187,7 @@ insert(struct pst_gaps *gaps, struct session_gaps *s, uint64_t from, uint64_t to
 		below->gap.to = to;
 		below->gap.missing += to - from + 1;
 		touch(gaps, s, below, at_ns);
-		return 0;
-	}
-	if (s->cnt == s->cap) {
-		uint32_t cap = s->cap ? 2 * s->cap : 8;
-		struct open_gap *grown = realloc(s->open, cap * sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		s->open = grown;
-		s->cap = cap;
+		return;
 	}
 	memmove(&s->open[i + 1], &s->open[i], (s->cnt - i) * sizeof(s->open[0]));
 	s->cnt++;
@@ -204,7 +202,6 @@ insert(struct pst_gaps *gaps, struct session_gaps *s, uint64_t from, uint64_t to
 	touch(gaps, s, &s->open[i], at_ns);
 	if (s->cnt > gaps->range_cnt_max)
 		join_neighbours(gaps, s);
-	return 0;
 }
 
 static void
@@ -262,12 +259,11 @@ take_settled(struct pst_gaps *gaps, const struct pst_session_report *r)
 }
 
 /* Messages that are missing again: those of an open gap return to it, the rest is a gap anew. */
-static int
+static void
 take_reopened(struct pst_gaps *gaps, const struct pst_session_report *r)
 {
 	struct session_gaps *s = &gaps->sessions[r->session_idx];
 	uint64_t from = r->from;
-	int rc = 0;
 
 	while (from <= r->to) {
 		uint32_t i = find(s, from);
@@ -282,10 +278,9 @@ take_reopened(struct pst_gaps *gaps, const struct pst_session_report *r)
 			continue;
 		}
 		uint64_t to = i < s->cnt ? pst_min_u64(r->to, s->open[i].gap.from - 1) : r->to;
-		rc = insert(gaps, s, from, to, r->at_ns, true);
+		insert(gaps, s, from, to, r->at_ns, true);
 		from = to + 1;
 	}
-	return rc;
 }
 
 static void
@@ -299,26 +294,18 @@ declare(struct pst_gaps *gaps, struct session_gaps *s, const char *reason, uint6
 	}
 }
 
-int
+void
 pst_gaps_take(struct pst_gaps *gaps, const struct pst_session_report *reports, uint32_t report_cnt)
 {
-	int rc = 0;
-
 	for (uint32_t i = 0; i < report_cnt; i++) {
 		const struct pst_session_report *r = &reports[i];
 		struct session_gaps *s = session_of(gaps, r->session_idx);
-		if (!s) {
-			rc = -ENOMEM;
-			continue;
-		}
 		switch (r->kind) {
 		case PST_SESSION_GAP_OPENED:
-			if (insert(gaps, s, r->from, r->to, r->at_ns, false) != 0)
-				rc = -ENOMEM;
+			insert(gaps, s, r->from, r->to, r->at_ns, false);
 			break;
 		case PST_SESSION_GAP_REOPENED:
-			if (take_reopened(gaps, r) != 0)
-				rc = -ENOMEM;
+			take_reopened(gaps, r);
 			break;
 		case PST_SESSION_GAP_FILLED:
 		case PST_SESSION_GAP_LOST:
@@ -329,7 +316,6 @@ pst_gaps_take(struct pst_gaps *gaps, const struct pst_session_report *reports, u
 			break;
 		}
 	}
-	return rc;
 }
 
 /* ---- a session as it is ---- */
@@ -370,13 +356,12 @@ resync_gap(struct pst_gap *gap, const struct pst_session_info *info,
 }
 
 /* What of a range no known gap has is a gap that was not reported. */
-static int
+static void
 resync_range(struct pst_gaps *gaps, struct session_gaps *s, const struct pst_session_range *range)
 {
 	uint64_t from = range->from;
-	int rc = 0;
 
-	while (from <= range->to && rc == 0) {
+	while (from <= range->to) {
 		uint32_t i = find(s, from);
 		if (i < s->cnt && s->open[i].gap.from <= from) {
 			from = s->open[i].gap.to + 1;
@@ -385,21 +370,16 @@ resync_range(struct pst_gaps *gaps, struct session_gaps *s, const struct pst_ses
 		uint64_t to = range->to;
 		if (i < s->cnt)
 			to = pst_min_u64(to, s->open[i].gap.from - 1);
-		rc = insert(gaps, s, from, to, range->first_seen_ns, false);
+		insert(gaps, s, from, to, range->first_seen_ns, false);
 		from = to + 1;
 	}
-	return rc;
 }
 
-int
+void
 pst_gaps_resync(struct pst_gaps *gaps, uint32_t session_idx, const struct pst_session_info *info,
 	const struct pst_session_range *ranges, uint32_t range_cnt, uint64_t now_ns)
 {
 	struct session_gaps *s = session_of(gaps, session_idx);
-	int rc = 0;
-
-	if (!s)
-		return -ENOMEM;
 	uint64_t lost = info->lost_messages - s->lost_messages;
 	s->lost_messages = info->lost_messages;
 	for (uint32_t i = 0; i < s->cnt;) {
@@ -422,11 +402,10 @@ pst_gaps_resync(struct pst_gaps *gaps, uint32_t session_idx, const struct pst_se
 		join(&s->more[1], &unseen);
 		s->changed = gaps->any_changed = true;
 	}
-	for (uint32_t r = 0; r < range_cnt && rc == 0; r++)
-		rc = resync_range(gaps, s, &ranges[r]);
+	for (uint32_t r = 0; r < range_cnt; r++)
+		resync_range(gaps, s, &ranges[r]);
 	if (info->ended)
 		declare(gaps, s, "session_ended", now_ns);
-	return rc;
 }
 
 void

@@ -7,9 +7,9 @@
  * still missing when the sender ends its session or the daemon stops (declared: should it come
  * after all, the gap is told again, as filled).
  *
- * Memory is bounded: of each session as many open gaps as its table has ranges (neighbours are made
- * one), and PST_GAPS_CLOSED_MAX closed ones that wait to be told; what closes beyond that is told
- * as a sum of its session. Control thread. */
+ * Memory is taken once: of each session as many open gaps as its table has ranges (neighbours are
+ * made one), and PST_GAPS_CLOSED_MAX closed ones that wait to be told; what closes beyond that is
+ * told as a sum of its session. Control thread. */
 #ifndef PST_LEDGER_GAPS_H
 #define PST_LEDGER_GAPS_H
 
@@ -34,18 +34,19 @@ struct pst_gap {
 
 struct pst_gaps;
 
-/* range_cnt_max: of the table's sessions. 0 or -ENOMEM. */
-int pst_gaps_create(uint32_t range_cnt_max, struct pst_gaps **out);
+/* Both counts as the session table has them. 0 or -ENOMEM. */
+int pst_gaps_create(uint32_t session_cnt_max, uint32_t range_cnt_max, struct pst_gaps **out);
 void pst_gaps_destroy(struct pst_gaps *gaps);
+/* What create takes. */
+uint64_t pst_gaps_memory_bytes(uint32_t session_cnt_max, uint32_t range_cnt_max);
 
-/* Takes reports in order. 0, or -ENOMEM: a gap could not be kept (the session's sums, which the
- * books have, are unharmed). */
-int pst_gaps_take(
+/* Takes reports in order. */
+void pst_gaps_take(
 	struct pst_gaps *gaps, const struct pst_session_report *reports, uint32_t report_cnt);
 
 /* Takes a session as it is: what happened to it is not known in order any more. What is no longer
  * missing was filled, but for as many messages as the session says it gave up. */
-int pst_gaps_resync(struct pst_gaps *gaps, uint32_t session_idx,
+void pst_gaps_resync(struct pst_gaps *gaps, uint32_t session_idx,
 	const struct pst_session_info *info, const struct pst_session_range *ranges,
 	uint32_t range_cnt, uint64_t now_ns);
 

@@ -25,7 +25,7 @@ make(void)
 	cr_assert_eq(posix_memalign(&memory, 64, pst_session_table_bytes(4, RANGES)), 0);
 	table = pst_session_table_init(memory, 4, RANGES);
 	session = pst_session_get(table, 3, id, 1, 1);
-	cr_assert_eq(pst_gaps_create(RANGES, &gaps), 0);
+	cr_assert_eq(pst_gaps_create(4, RANGES, &gaps), 0);
 }
 
 static void
@@ -56,9 +56,9 @@ take(void)
 
 	pst_session_flush_reports(table);
 	while ((cnt = pst_session_take_reports(table, reports, 64)) > 0)
-		cr_assert_eq(pst_gaps_take(gaps, reports, cnt), 0);
+		pst_gaps_take(gaps, reports, cnt);
 	while (pst_session_copy_silent(table, &idx, &info, ranges, RANGES, &range_cnt, &position))
-		cr_assert_eq(pst_gaps_resync(gaps, idx, &info, ranges, range_cnt, 999), 0);
+		pst_gaps_resync(gaps, idx, &info, ranges, range_cnt, 999);
 }
 
 static uint32_t

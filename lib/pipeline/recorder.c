@@ -83,7 +83,8 @@ create_memory(struct pst_recorder *rec, const struct pst_pipeline *p)
 		pst_residual_judge_create(&shape, &rec->judge) != 0)
 		return -ENOMEM;
 	for (uint16_t i = 0; i < p->profile->rx_lcore_cnt; i++)
-		if (pst_gaps_create(p->profile->session_gap_cnt_max, &rec->gaps[i]) != 0)
+		if (pst_gaps_create(p->profile->session_cnt_max, p->profile->session_gap_cnt_max,
+			    &rec->gaps[i]) != 0)
 			return -ENOMEM;
 	rec->ranges = calloc(p->profile->session_gap_cnt_max, sizeof(*rec->ranges));
 	return rec->ranges ? 0 : -ENOMEM;
