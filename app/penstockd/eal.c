@@ -23,10 +23,11 @@ has_pci(const struct pst_profile *profile)
 /* The rules' compiler is a forked child: it must not get the packet and batch memory, or each page
  * of it would be copied when an lcore next writes to it. */
 static int
-keep_from_children(const struct rte_memseg_list *list, const struct rte_memseg *seg, void *arg)
+settle(const struct rte_memseg_list *list, const struct rte_memseg *seg, size_t bytes, void *arg)
 {
 	(void)list, (void)arg;
-	return madvise(seg->addr, seg->len, MADV_DONTFORK);
+	(void)madvise(seg->addr, bytes, MADV_POPULATE_WRITE);
+	return madvise(seg->addr, bytes, MADV_DONTFORK);
 }
 
 int
@@ -62,6 +63,6 @@ pst_eal_start(
 			"telemetry.prefix, a device its driver and arguments",
 			"the DPDK environment cannot be set up%s%s", rte_errno ? ": " : "",
 			rte_errno ? rte_strerror(rte_errno) : "");
-	rte_memseg_walk(keep_from_children, NULL);
+	rte_memseg_contig_walk(settle, NULL);
 	return 0;
 }

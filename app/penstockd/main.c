@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "eal.h"
+#include "memory.h"
 #include "metrics/metrics.h"
 #include "pipeline/watch.h"
 #include "service.h"
@@ -202,6 +203,7 @@ start(struct daemon *d)
 		pst_error("no memory for the rules' scratch space");
 		return EXIT_FAILURE;
 	}
+	pst_memory_settle(profile);
 	if (pst_topology_launch(p) != 0) {
 		pst_error("an lcore cannot be started: check cores in %s", profile->file);
 		return EXIT_FAILURE;
@@ -433,7 +435,12 @@ check(const struct pst_profile *profile)
 	pst_profile_print_plan(stdout, profile);
 	printf("rules: %u rules, %s\n", pst_rules_cnt(rules),
 		pst_rules_from_cache(rules) ? "from the cache" : "compiled");
+	int rc = pst_memory_print(stdout, profile, rules);
 	pst_rules_free(rules);
+	if (rc != 0) {
+		pst_error("no memory for the rules' scratch space");
+		return EXIT_FAILURE;
+	}
 	if (pst_profile_check_memory(profile, &diag) != 0)
 		return fail(&diag, EXIT_USAGE);
 	return EXIT_SUCCESS;
@@ -464,6 +471,7 @@ serve(struct pst_profile *profile, bool forget_missing)
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
 
+	pst_memory_init();
 	pst_clock_init();
 	d.profile = profile;
 	d.storage.forget_missing = forget_missing;

@@ -424,7 +424,6 @@ pst_storage_open(
 {
 	int errors[PST_DRIVES_MAX] = {0};
 
-	PST_ASSERT(pst_appender_memory_bytes(0, 1) <= PST_PLAN_APPENDER_BYTES);
 	while (open_on(profile, errors, storage, diag) != 0) {
 		if (!find_sick(profile, storage, errors))
 			return -1;

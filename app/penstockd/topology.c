@@ -28,9 +28,10 @@
 #define FORWARD_LARGE_BYTES 65536 /* any UDP payload */
 #define NO_MEMORY_REMEDY    "raise memory.size, or lower batch.buffers or sessions.max"
 
-/* The memory plan of the profile covers what is taken here; the rest of each is the allocator's. */
-static_assert(
-	PST_BATCH_WIRE_BYTES_MAX + sizeof(struct pst_batch_buf) + 1024 <= PST_PLAN_BATCH_BYTES,
+/* The memory plan of the profile covers what is taken here. */
+#define ALLOCATOR_BYTES 192 /* an allocation's own, and its alignment */
+static_assert(PST_BATCH_WIRE_BYTES_MAX + sizeof(struct pst_batch_buf) + ALLOCATOR_BYTES <=
+		      PST_PLAN_BATCH_BYTES,
 	"a batch buffer");
 static_assert(PST_RX_FORWARDS * (sizeof(struct pst_forward) + 64) +
 			      PST_RX_FORWARDS_SMALL * PST_RX_FORWARD_BYTES +
@@ -228,7 +229,8 @@ build_rx(struct pst_pipeline *p, uint16_t rx_idx, const struct pst_storage *stor
 		return no_memory(diag, "sources");
 	if (build_forwards(rx) != 0 || build_sessions(rx) != 0)
 		return no_memory(diag, "sessions");
-	if (pst_book_init(&rx->book, &shape) != 0 || pst_batch_decoder_create(&rx->decoder) != 0)
+	if (pst_book_init(&rx->book, &shape) != 0 ||
+		pst_batch_decoder_create(pst_rx_batch_raw_bytes_max(profile), &rx->decoder) != 0)
 		return no_memory(diag, "an rx lcore's book");
 	return 0;
 }

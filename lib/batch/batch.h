@@ -54,6 +54,8 @@ struct pst_record {
 /* Allocates and warms an encoder (LZ4 context, staging). Set-up only. 0 or -ENOMEM, -EINVAL. */
 int pst_batch_encoder_create(const struct pst_batch_limits *limits, struct pst_batch_encoder **out);
 void pst_batch_encoder_destroy(struct pst_batch_encoder *encoder);
+/* What create allocates. */
+uint64_t pst_batch_encoder_bytes(const struct pst_batch_limits *limits);
 
 /* Opens a batch in buf, at least PST_BATCH_WIRE_BYTES_MAX bytes, the caller's until sealed. */
 void pst_batch_begin(struct pst_batch_encoder *encoder, uint8_t *buf);
@@ -142,8 +144,9 @@ bool pst_batch_header_next(
 
 struct pst_batch_decoder;
 
-/* Set-up; holds the decompressed records (grows up to PST_BATCH_RAW_BYTES_MAX). */
-int pst_batch_decoder_create(struct pst_batch_decoder **out);
+/* Set-up; holds the decompressed records, up to raw_bytes_max: PST_BATCH_RAW_BYTES_MAX takes every
+ * batch that may be. */
+int pst_batch_decoder_create(uint32_t raw_bytes_max, struct pst_batch_decoder **out);
 void pst_batch_decoder_destroy(struct pst_batch_decoder *decoder);
 
 /* Checks CRC and decompresses. Records point into the decoder until the next open. */

@@ -10,7 +10,8 @@
 
 struct pst_batch_decoder {
 	LZ4F_dctx *lz4;
-	uint8_t *raw; /* the records, uncompressed */
+	uint8_t *raw; /* the records, uncompressed: raw_bytes_max and one byte */
+	uint32_t raw_bytes_max;
 	const uint8_t *at, *end;
 	struct pst_batch_info info;
 	uint32_t read_cnt;
@@ -134,14 +135,14 @@ decompress(struct pst_batch_decoder *dec, const uint8_t *src, size_t len, size_t
 	size_t used = 0, left = 1;
 	while (left != 0) {
 		/* One byte more than allowed, so that "exactly full" and "too much" differ. */
-		size_t in = len, out = PST_BATCH_RAW_BYTES_MAX + 1 - used;
+		size_t in = len, out = (size_t)dec->raw_bytes_max + 1 - used;
 		left = LZ4F_decompress(dec->lz4, dec->raw + used, &out, src, &in, NULL);
 		if (LZ4F_isError(left) || (in == 0 && out == 0 && left != 0))
 			return PST_BATCH_LZ4;
 		used += out;
 		src += in;
 		len -= in;
-		if (used > PST_BATCH_RAW_BYTES_MAX)
+		if (used > dec->raw_bytes_max)
 			return PST_BATCH_LZ4;
 	}
 	if (len != 0)
@@ -151,13 +152,14 @@ decompress(struct pst_batch_decoder *dec, const uint8_t *src, size_t len, size_t
 }
 
 int
-pst_batch_decoder_create(struct pst_batch_decoder **out)
+pst_batch_decoder_create(uint32_t raw_bytes_max, struct pst_batch_decoder **out)
 {
 	struct pst_batch_decoder *dec = calloc(1, sizeof(*dec));
 	if (!dec)
 		return -ENOMEM;
 	/* Address space only: pages come as batches fill them. */
-	dec->raw = malloc(PST_BATCH_RAW_BYTES_MAX + 1);
+	dec->raw = malloc((size_t)raw_bytes_max + 1);
+	dec->raw_bytes_max = raw_bytes_max;
 	if (!dec->raw || LZ4F_isError(LZ4F_createDecompressionContext(&dec->lz4, LZ4F_VERSION))) {
 		pst_batch_decoder_destroy(dec);
 		return -ENOMEM;
@@ -191,6 +193,8 @@ pst_batch_decoder_open(struct pst_batch_decoder *dec, const uint8_t *data, size_
 	size_t records_bytes = dec->info.total_bytes - WIRE_RECORDS, raw_bytes = records_bytes;
 	if ((dec->info.attributes & ATTRIBUTE_CODEC_MASK) == ATTRIBUTE_CODEC_LZ4)
 		dec->verdict = decompress(dec, records, records_bytes, &raw_bytes);
+	else if (records_bytes > dec->raw_bytes_max)
+		dec->verdict = PST_BATCH_LENGTH;
 	else
 		memcpy(dec->raw, records, records_bytes);
 	if (dec->verdict == PST_BATCH_OK)

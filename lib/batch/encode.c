@@ -413,6 +413,13 @@ pst_batch_encoder_create(const struct pst_batch_limits *limits, struct pst_batch
 	return 0;
 }
 
+uint64_t
+pst_batch_encoder_bytes(const struct pst_batch_limits *limits)
+{
+	return sizeof(struct pst_batch_encoder) +
+	       (limits->lz4_acceleration ? sizeof(struct lz4) : 0);
+}
+
 void
 pst_batch_encoder_destroy(struct pst_batch_encoder *encoder)
 {

@@ -56,7 +56,7 @@ read_batch(const uint8_t *data, size_t size)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	if (!dec && pst_batch_decoder_create(&dec) != 0)
+	if (!dec && pst_batch_decoder_create(PST_BATCH_RAW_BYTES_MAX, &dec) != 0)
 		abort();
 	read_batch(data, size);
 	if (size < PST_BATCH_HEADER_BYTES)

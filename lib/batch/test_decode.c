@@ -9,7 +9,7 @@ static struct pst_batch_decoder *dec;
 static void
 setup(void)
 {
-	cr_assert_eq(pst_batch_decoder_create(&dec), 0);
+	cr_assert_eq(pst_batch_decoder_create(PST_BATCH_RAW_BYTES_MAX, &dec), 0);
 }
 
 static void

@@ -33,7 +33,7 @@ static struct pst_batch_decoder *
 decoder(void)
 {
 	struct pst_batch_decoder *dec;
-	cr_assert_eq(pst_batch_decoder_create(&dec), 0);
+	cr_assert_eq(pst_batch_decoder_create(PST_BATCH_RAW_BYTES_MAX, &dec), 0);
 	return dec;
 }
 

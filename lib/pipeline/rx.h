@@ -161,6 +161,14 @@ void pst_rx_quarantine_frame(struct pst_rx *rx, struct pst_rx_queue *queue,
 /* Whether the quarantine of the queue takes one more record now. */
 bool pst_rx_quarantine_allows(struct pst_rx *rx, struct pst_rx_queue *queue);
 
+/* Of a batch of this profile's, uncompressed, at the most: for the decoder. An empty batch takes
+ * any record, but never more than its buffer holds. */
+static inline uint32_t
+pst_rx_batch_raw_bytes_max(const struct pst_profile *profile)
+{
+	return (uint32_t)pst_max_u64(profile->batch_bytes_max, PST_BATCH_WIRE_BYTES_MAX);
+}
+
 static inline struct pst_cell *
 pst_rx_cell(struct pst_rx *rx, uint32_t cell_idx)
 {

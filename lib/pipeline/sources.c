@@ -43,6 +43,15 @@ pst_sources_create(const struct pst_profile *profile)
 	return s;
 }
 
+uint64_t
+pst_sources_bytes(const struct pst_profile *profile)
+{
+	uint64_t cap = pst_align_up(profile->source_cnt_max, PST_SOURCE_WAYS);
+	return sizeof(struct pst_sources) + cap * sizeof(struct pst_source_entry) +
+	       (profile->listener_cnt + 1u) * sizeof(struct pst_source_count) +
+	       cap * profile->rx_lcore_cnt * (2 * sizeof(struct pst_source_row) + sizeof(uint32_t));
+}
+
 void
 pst_sources_destroy(struct pst_sources *s)
 {

@@ -35,6 +35,7 @@ struct pst_sources;
 /* Control thread, before start and after stop. NULL: no memory. */
 struct pst_sources *pst_sources_create(const struct pst_profile *profile);
 void pst_sources_destroy(struct pst_sources *sources);
+uint64_t pst_sources_bytes(const struct pst_profile *profile); /* what create allocates */
 
 /* Control thread: collects. 0, or -ETIMEDOUT: an lcore does not answer, and the list stays. */
 int pst_pipeline_collect_sources(struct pst_pipeline *pipeline);

@@ -29,8 +29,8 @@
 _Static_assert(RTE_MEMPOOL_ALIGN + sizeof(struct rte_mbuf) + AF_XDP_DATA_ROOM == AF_XDP_CHUNK_BYTES,
 	"object header, mbuf and data room fill a page");
 _Static_assert(
-	AF_XDP_CHUNK_BYTES <= PST_PLAN_MBUF_BYTES &&
-		RTE_MEMPOOL_ALIGN * 2 + sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE <=
+	AF_XDP_CHUNK_BYTES == PST_PLAN_MBUF_PAGE &&
+		RTE_MEMPOOL_ALIGN * 2 + sizeof(struct rte_mbuf) + RTE_MBUF_DEFAULT_BUF_SIZE ==
 			PST_PLAN_MBUF_BYTES,
 	"the profile's memory plan covers an object of either kind");
 

@@ -12,12 +12,17 @@
  * descriptors on their way to us; the rest is for the pool's caches, bursts, and what the kernel
  * discards at the pool's end. */
 #define MBUFS_PER_QUEUE 4096u
-/* A pool's ring and its cache for each of DPDK's 128 possible lcores. */
-#define POOL_BYTES (2 * MIB)
-/* Rings, burst arrays and caches of an rx or writer lcore. */
-#define LCORE_BYTES MIB
-/* What the EAL and the drivers take for themselves. */
-#define EAL_BYTES (16 * MIB)
+/* A pool's head with a cache for each of DPDK's 128 possible lcores, and its ring. */
+#define POOL_BYTES(mbuf_cnt) (MIB + 32768 + 16 * (uint64_t)(mbuf_cnt))
+/* An rx or writer lcore's own state, and its buffer for frames in pieces. */
+#define LCORE_BYTES (MIB / 8)
+/* An open batch of an rx lcore, and a ring's head and its place for one batch. */
+#define OPEN_BYTES       64
+#define RING_BYTES       512
+#define RING_PLACE_BYTES 8
+/* What the EAL takes for itself, and drivers that run a NIC, for their rings. */
+#define EAL_BYTES (2 * MIB)
+#define NIC_BYTES (16 * MIB)
 
 #define SIZE_STEP  (64 * MIB)
 #define SIZE_LIMIT (UINT64_C(1) << 40)
@@ -29,17 +34,50 @@ session_table_bytes(const struct pst_profile *p)
 		pst_session_table_bytes(p->session_cnt_max, p->session_gap_cnt_max), 4096);
 }
 
+/* A full and a home ring between each who fills batches (rx lcores and the ledger) and each writer;
+ * rings are as large as a power of two. */
+static uint64_t
+ring_bytes(const struct pst_profile *p, uint32_t batch_cnt)
+{
+	uint64_t place_cnt = 1;
+
+	while (place_cnt <= batch_cnt)
+		place_cnt *= 2;
+	return 2 * p->writer_cnt * (RING_BYTES + place_cnt * RING_PLACE_BYTES);
+}
+
+static uint64_t
+handoff_bytes(const struct pst_profile *p)
+{
+	uint64_t bytes = (p->rx_lcore_cnt + p->writer_cnt) * LCORE_BYTES +
+			 p->rx_lcore_cnt * ring_bytes(p, p->batch_buffer_cnt) +
+			 ring_bytes(p, PST_PLAN_LEDGER_BATCHES) +
+			 (uint64_t)p->queue_cnt * p->queue_stream_cnt * OPEN_BYTES;
+
+	/* A lone rx lcore owns every session. */
+	if (p->rx_lcore_cnt > 1)
+		bytes += (uint64_t)p->rx_lcore_cnt * PST_PLAN_FORWARDS_BYTES;
+	return bytes;
+}
+
 static void
 reckon(struct pst_profile *p)
 {
-	uint32_t desc_cnt = 0;
+	uint32_t desc_cnt = 0, nic_cnt = 0;
+	uint64_t mbuf_bytes = 0; /* one of each queue */
 
-	for (uint16_t i = 0; i < p->port_cnt; i++)
+	for (uint16_t i = 0; i < p->port_cnt; i++) {
 		if (p->ports[i].rx_desc_cnt > desc_cnt)
 			desc_cnt = p->ports[i].rx_desc_cnt;
+		nic_cnt += p->ports[i].kind == PST_PORT_PCI;
+		/* What does not cross a page has one of its own where pages are small. */
+		mbuf_bytes += (uint64_t)p->ports[i].queue_cnt *
+			      (p->no_huge || p->ports[i].kind == PST_PORT_AF_XDP
+					      ? PST_PLAN_MBUF_PAGE
+					      : PST_PLAN_MBUF_BYTES);
+	}
 	p->plan.mbuf_cnt = MBUFS_PER_QUEUE + 2 * desc_cnt;
-	p->plan.mbufs = p->queue_cnt *
-			((uint64_t)p->plan.mbuf_cnt * PST_PLAN_MBUF_BYTES + POOL_BYTES);
+	p->plan.mbufs = p->plan.mbuf_cnt * mbuf_bytes + p->queue_cnt * POOL_BYTES(p->plan.mbuf_cnt);
 	p->plan.batches = ((uint64_t)p->rx_lcore_cnt * p->batch_buffer_cnt +
 				  PST_PLAN_LEDGER_BATCHES) *
 			  PST_PLAN_BATCH_BYTES;
@@ -48,14 +86,8 @@ reckon(struct pst_profile *p)
 	p->plan.sources = p->rx_lcore_cnt * pst_align_up(pst_source_table_bytes(p->source_cnt_max,
 								 (uint16_t)(p->listener_cnt + 1)),
 						    4096);
-	p->plan.handoff = (p->rx_lcore_cnt + p->writer_cnt) * LCORE_BYTES;
-	/* A lone rx lcore owns every session. */
-	if (p->rx_lcore_cnt > 1)
-		p->plan.handoff += (uint64_t)p->rx_lcore_cnt * PST_PLAN_FORWARDS_BYTES;
-	p->plan.eal = EAL_BYTES;
-	for (uint16_t w = 0; w < p->writer_cnt; w++)
-		for (uint16_t d = 0; d < p->data_dir_cnt; d++)
-			p->plan.appenders += pst_profile_writes(p, w, d) * PST_PLAN_APPENDER_BYTES;
+	p->plan.handoff = handoff_bytes(p);
+	p->plan.eal = EAL_BYTES + nic_cnt * NIC_BYTES;
 	p->plan.total = p->plan.mbufs + p->plan.batches + p->plan.sessions + p->plan.sources +
 			p->plan.handoff + p->plan.eal;
 }

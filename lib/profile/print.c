@@ -144,43 +144,35 @@ print_batches(FILE *out, const struct pst_profile *p)
 		pst_number_text(b, PST_NUMBER_DURATION, p->flush_age_ns));
 }
 
-static void
-print_memory_line(FILE *out, const char *what, uint64_t bytes)
+void
+pst_profile_print_memory_line(FILE *out, const char *what, uint64_t bytes)
 {
 	fprintf(out, "  %8.1f MiB  %s\n", (double)bytes / (double)MIB, what);
 }
 
-static void
-print_memory(FILE *out, const struct pst_profile *p)
+void
+pst_profile_print_memory(FILE *out, const struct pst_profile *p)
 {
 	char text[128];
-	unsigned socket_cnt = 0;
 
-	fprintf(out, "memory (%s)\n", p->no_huge ? "no hugepages: for trials" : "hugepages");
-	snprintf(text, sizeof(text), "packet buffers: %u queues x %u x %u bytes, and pools",
-		p->queue_cnt, p->plan.mbuf_cnt, PST_PLAN_MBUF_BYTES);
-	print_memory_line(out, text, p->plan.mbufs);
+	fprintf(out, "memory of packets and batches (%s)\n",
+		p->no_huge ? "no hugepages: for trials" : "hugepages");
+	snprintf(text, sizeof(text), "packet buffers: %u queues x %u, and pools", p->queue_cnt,
+		p->plan.mbuf_cnt);
+	pst_profile_print_memory_line(out, text, p->plan.mbufs);
 	snprintf(text, sizeof(text), "batch buffers: %u rx lcores x %u, and %u of the ledger",
 		p->rx_lcore_cnt, p->batch_buffer_cnt, PST_PLAN_LEDGER_BATCHES);
-	print_memory_line(out, text, p->plan.batches);
+	pst_profile_print_memory_line(out, text, p->plan.batches);
 	snprintf(text, sizeof(text), "sessions: %u rx lcores x %u with %u gaps each",
 		p->rx_lcore_cnt, p->session_cnt_max, p->session_gap_cnt_max);
-	print_memory_line(out, text, p->plan.sessions);
+	pst_profile_print_memory_line(out, text, p->plan.sessions);
 	snprintf(text, sizeof(text), "sources: %u rx lcores x %u", p->rx_lcore_cnt,
 		p->source_cnt_max);
-	print_memory_line(out, text, p->plan.sources);
-	print_memory_line(out, "hand-over between lcores", p->plan.handoff);
-	print_memory_line(out, "DPDK's own", p->plan.eal);
-	print_memory_line(out, "needed in all", p->plan.total);
-	print_memory_line(out, "taken (memory.size)", p->memory_bytes);
-	snprintf(text, sizeof(text), "append buffers, beside it: %u appenders",
-		(unsigned)(p->plan.appenders / PST_PLAN_APPENDER_BYTES));
-	print_memory_line(out, text, p->plan.appenders);
-	for (uint16_t i = 0; i < p->listener_cnt; i++)
-		socket_cnt += p->listeners[i].addr_cnt;
-	snprintf(text, sizeof(text), "kernel's, beside it: %u sockets' receive buffers at most",
-		socket_cnt);
-	print_memory_line(out, text, socket_cnt * p->kernel_rcvbuf_bytes);
+	pst_profile_print_memory_line(out, text, p->plan.sources);
+	pst_profile_print_memory_line(out, "hand-over between lcores", p->plan.handoff);
+	pst_profile_print_memory_line(out, "DPDK's own", p->plan.eal);
+	pst_profile_print_memory_line(out, "needed in all", p->plan.total);
+	pst_profile_print_memory_line(out, "taken (memory.size)", p->memory_bytes);
 }
 
 static void
@@ -238,7 +230,6 @@ pst_profile_print_plan(FILE *out, const struct pst_profile *profile)
 	print_listeners(out, profile);
 	print_streams(out, profile);
 	print_batches(out, profile);
-	print_memory(out, profile);
 	print_files(out, profile);
 	print_metrics(out, profile);
 }

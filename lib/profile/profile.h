@@ -28,11 +28,11 @@
 #define PST_LEDGER_STREAM "penstock.ledger"     /* always there; partition 0 alone */
 
 /* What the memory plan reckons with, in bytes; who takes it (lib/port, the daemon) asserts that. */
-#define PST_PLAN_MBUF_BYTES     4096      /* one packet buffer, headers and all */
-#define PST_PLAN_BATCH_BYTES    1048576   /* one batch buffer */
+#define PST_PLAN_MBUF_BYTES     2432      /* one packet buffer, headers and all */
+#define PST_PLAN_MBUF_PAGE      4096      /* likewise, of AF_XDP or without hugepages: a page */
+#define PST_PLAN_BATCH_BYTES    1001024   /* one batch buffer */
 #define PST_PLAN_FORWARDS_BYTES (6 << 20) /* an rx lcore's buffers for others' datagrams */
-#define PST_PLAN_APPENDER_BYTES UINT64_C(0x2200000) /* one appender: ordinary memory */
-#define PST_PLAN_LEDGER_BATCHES 4                   /* batch buffers of the ledger's own */
+#define PST_PLAN_LEDGER_BATCHES 4         /* batch buffers of the ledger's own */
 
 enum pst_idle { PST_IDLE_ADAPTIVE, PST_IDLE_SPIN };
 
@@ -160,11 +160,10 @@ struct pst_profile {
 	struct pst_addr metrics_addr; /* the same, read; all zero bytes or ::ffff:0.0.0.0: any */
 	uint16_t metrics_port;        /* TCP; 0: there is no endpoint */
 
-	/* Derived: the memory plan in bytes, printed by --check. */
+	/* Derived: the plan of what the EAL's memory must hold, in bytes. */
 	struct {
 		uint64_t mbufs, batches, sessions, sources, handoff, eal, total;
-		uint64_t appenders; /* beside it, ordinary memory */
-		uint32_t mbuf_cnt;  /* of each queue's pool */
+		uint32_t mbuf_cnt; /* of each queue's pool */
 	} plan;
 
 	struct pst_yaml_lines *lines; /* positions, for messages of later checks */
@@ -201,7 +200,10 @@ int pst_profile_check_memory(const struct pst_profile *profile, struct pst_diag 
 /* Whether the metrics can be asked for on this host alone. */
 bool pst_profile_metrics_are_local(const struct pst_profile *profile);
 
-/* The resolved plan (cores, queues, partitions, memory, files) for `penstockd --check`. */
+/* The resolved plan (cores, queues, partitions, files) for `penstockd --check`. */
 void pst_profile_print_plan(FILE *out, const struct pst_profile *profile);
+/* And what the EAL's memory is to hold. A line of that table, and of any that goes on with it. */
+void pst_profile_print_memory(FILE *out, const struct pst_profile *profile);
+void pst_profile_print_memory_line(FILE *out, const char *what, uint64_t bytes);
 
 #endif

@@ -236,7 +236,7 @@ Test(profile, memory_plan_adds_up)
 	struct pst_profile *p = load_good(GOOD);
 	cr_expect_eq(p->plan.mbuf_cnt, 8192);
 	cr_expect_geq(p->plan.mbufs, 32 * MIB);
-	cr_expect_eq(p->plan.batches, (64 + 4) * MIB);
+	cr_expect_eq(p->plan.batches, (64 + 4) * PST_PLAN_BATCH_BYTES);
 	cr_expect_gt(p->plan.sessions, 1024 * 64 * 16);
 	cr_expect_gt(p->plan.sources, 1024 * 128);
 	cr_expect_eq(p->plan.total, p->plan.mbufs + p->plan.batches + p->plan.sessions +
@@ -261,6 +261,7 @@ print_to(const struct pst_profile *p, char **text)
 	FILE *f = open_memstream(text, &len);
 	cr_assert_not_null(f);
 	pst_profile_print_plan(f, p);
+	pst_profile_print_memory(f, p);
 	fclose(f);
 }
 
@@ -289,8 +290,6 @@ Test(profile, plan_for_people)
 		"batches: closed at 1M, 65536 records or 5ms; LZ4 acceleration 1\n",
 		"flush: fdatasync after 8M or 5ms\n",
 		"     256.0 MiB  taken (memory.size)\n",
-		"      64.0 MiB  kernel's, beside it: 4 sockets' receive buffers at most\n",
-		"      34.0 MiB  append buffers, beside it: 1 appenders\n",
 		"  data         /nonexistent/pst: writer lcore 0\n",
 		"  lock         /nonexistent/pst/penstock.lock\n",
 		"  rules        none",

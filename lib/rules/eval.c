@@ -58,6 +58,17 @@ pst_rules_scratch_destroy(struct pst_rules_scratch *s)
 	free(s);
 }
 
+uint64_t
+pst_rules_scratch_bytes(const struct pst_rules_scratch *s)
+{
+	uint64_t by_rule = sizeof(*s->counts) + sizeof(*s->sample_seen) + sizeof(*s->matched);
+	size_t hs_bytes = 0;
+
+	if (s->hs)
+		PST_ASSERT(hs_scratch_size(s->hs, &hs_bytes) == HS_SUCCESS);
+	return sizeof(*s) + s->rules->rule_cnt * by_rule + hs_bytes;
+}
+
 static inline bool
 set_bit(uint64_t *bits, uint32_t idx)
 {

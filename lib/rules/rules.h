@@ -107,6 +107,7 @@ const char *pst_rules_stream_name(const struct pst_rules *rules, uint16_t stream
  * by the control thread, used by one thread. NULL: no memory. */
 struct pst_rules_scratch *pst_rules_scratch_create(const struct pst_rules *rules);
 void pst_rules_scratch_destroy(struct pst_rules_scratch *scratch);
+uint64_t pst_rules_scratch_bytes(const struct pst_rules_scratch *scratch);
 
 struct pst_rules_verdict {
 	enum pst_rules_action action; /* KEEP, DROP, ROUTE, QUARANTINE or SAMPLED_OUT */

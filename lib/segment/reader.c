@@ -73,7 +73,7 @@ pst_reader_open_on(struct pst_disk *disk, const char *data_dir, const char *topi
 			"\"%s\" is not a topic's name", topic);
 	pst_log_dir_name(name, topic, partition);
 	struct pst_reader *reader = calloc(1, sizeof(*reader));
-	if (!reader || pst_batch_decoder_create(&reader->decoder) < 0) {
+	if (!reader || pst_batch_decoder_create(PST_BATCH_RAW_BYTES_MAX, &reader->decoder) < 0) {
 		free(reader);
 		return pst_diag_set(diag, name, 0, NULL, NULL, "out of memory");
 	}

@@ -170,7 +170,7 @@ verify_partition(void *arg, const char *name)
 	if (rc == -ENOTDIR || rc == -ELOOP)
 		return 0;
 	if (rc == 0) {
-		rc = pst_batch_decoder_create(&v.decoder);
+		rc = pst_batch_decoder_create(PST_BATCH_RAW_BYTES_MAX, &v.decoder);
 		if (rc == 0) {
 			rc = pst_seal_init(&v.seal);
 			if (rc == 0)
