@@ -28,6 +28,7 @@ TOOLS = {
     "penstock-load": "app/penstock-load/penstock-load",
     "floor": "perf/floor",
     "pace": "perf/pace",
+    "parts": "perf/parts",
     "readback": "perf/readback",
     "replay": "perf/libreplay.so",
     "sink": "perf/sink",
