@@ -10,6 +10,7 @@
 #include "rules/scratch.h"
 
 #include "base/base.h"
+#include "base/clock.h"
 
 /* A scan of the frame saves the beginning of a scan for each event, and costs, where an event is
  * hit, all that it and the reports took: some three times its length in nanoseconds, against some
@@ -17,6 +18,9 @@
 #define PAID_PER_EVENT 12 /* bytes of events hit that an event scanned pays for */
 #define DEBT_MAX       16384
 #define REST_FRAMES    4096 /* when the debt is beyond that */
+
+#define TRIAL_FRAMES  256 /* from one trial of what it costs to the next */
+#define TRIALS_SLOWER 4   /* so many in a row, and it rests, too */
 
 /* A pattern such as a.* may report every byte behind an a. */
 #define REPORTS_PER_EVENT 8
@@ -74,6 +78,51 @@ settle(struct pst_frame_scan_state *state, const struct frame *f)
 	state->debt_bytes = debt;
 }
 
+static int
+ignore(unsigned id, unsigned long long from, unsigned long long to, unsigned flags, void *ctx)
+{
+	return 0;
+}
+
+static hs_error_t
+scan(const struct pst_rules_scratch *s, const struct frame *f, match_event_handler on_event,
+	void *ctx)
+{
+	const struct pst_event *first = &f->events[0], *last = &f->events[f->cnt - 1];
+
+	return hs_scan(s->rules->superset_db, (const char *)first->data,
+		(unsigned)(last->data + last->len - first->data), 0, s->hs, on_event, ctx);
+}
+
+/* Both ways for nothing but the time they take, on bytes that the caches hold by now. */
+static bool
+is_slower(const struct pst_rules_scratch *s, const struct frame *f)
+{
+	uint64_t start = pst_clock_tsc();
+
+	for (uint32_t i = 0; i < f->cnt; i++)
+		hs_scan(s->rules->db, (const char *)f->events[i].data, f->events[i].len, 0, s->hs,
+			ignore, NULL);
+	uint64_t middle = pst_clock_tsc();
+	scan(s, f, ignore, NULL);
+	return pst_clock_tsc() - middle > middle - start;
+}
+
+/* Supersets of rules that an event's first bytes rule out may cost more than all that they save,
+ * and no hit shows it. A single trial says nothing: the kernel may have taken the core away. */
+static void
+try_both(const struct pst_rules_scratch *s, const struct frame *f,
+	struct pst_frame_scan_state *state)
+{
+	if (state->scan_cnt++ % TRIAL_FRAMES != 0 && state->slower_cnt == 0)
+		return;
+	state->slower_cnt = is_slower(s, f) ? state->slower_cnt + 1 : 0;
+	if (state->slower_cnt == TRIALS_SLOWER) {
+		state->rest_cnt = REST_FRAMES;
+		state->slower_cnt = state->scan_cnt = 0;
+	}
+}
+
 uint64_t
 pst_rules_frame_scan(struct pst_rules_scratch *s, uint16_t listener_idx,
 	const struct pst_event *events, uint32_t cnt)
@@ -95,11 +144,9 @@ pst_rules_frame_scan(struct pst_rules_scratch *s, uint16_t listener_idx,
 		state->rest_cnt--;
 		return all_of(cnt);
 	}
-	const struct pst_event *last = &events[cnt - 1];
-	hs_error_t rc = hs_scan(s->rules->superset_db, (const char *)events[0].data,
-		(unsigned)(last->data + last->len - events[0].data), 0, s->hs, on_match, &f);
-	if (pst_unlikely(rc != HS_SUCCESS))
+	if (pst_unlikely(scan(s, &f, on_match, &f) != HS_SUCCESS))
 		f.hits = all_of(cnt);
 	settle(state, &f);
+	try_both(s, &f, state);
 	return f.hits;
 }

@@ -7,7 +7,9 @@
 /* Whether frame scans pay on a listener's traffic: see frame_scan.c. */
 struct pst_frame_scan_state {
 	uint32_t debt_bytes;
-	uint32_t rest_cnt; /* frames left without a scan of their own */
+	uint32_t scan_cnt;   /* frames scanned since it rested */
+	uint32_t slower_cnt; /* of the last trials, all that took longer than scans of each event */
+	uint32_t rest_cnt;   /* frames left without a scan of their own */
 };
 
 struct pst_rules_scratch {

@@ -223,6 +223,23 @@ Test(frame_scan, rests_where_it_does_not_pay)
 	drop_it();
 }
 
+/* Where nothing matches, but the supersets are dear to look for, likewise; and it looks again. */
+Test(frame_scan, rests_where_it_takes_longer_than_it_saves)
+{
+	unsigned scanned = 0;
+
+	use("rules: [{id: 1, name: a, pattern: abc, action: drop}]\n");
+	test_scan_slow_from = 10;
+	for (int i = 0; i < 20000; i++)
+		scanned += strcmp(hits(SYSLOG, "---------\n---------\n---------"), "000") == 0;
+	cr_assert(scanned > 10 && scanned < 1000, "%u", scanned);
+	test_scan_slow_from = UINT32_MAX;
+	for (int i = 0; i < 20000; i++)
+		hits(SYSLOG, "---------\n---------\n---------");
+	cr_assert_str_eq(hits(SYSLOG, "---------\n---------\n---------"), "000");
+	drop_it();
+}
+
 /* One event in a hundred does not make it rest. */
 Test(frame_scan, goes_on_where_it_pays)
 {

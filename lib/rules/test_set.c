@@ -9,6 +9,7 @@
 char test_dir[64];
 enum test_compile test_compile;
 bool test_scan_fails;
+unsigned test_scan_slow_from = UINT32_MAX;
 
 const char *
 test_path(const char *name)
@@ -130,6 +131,8 @@ __wrap_hs_scan(const hs_database_t *db, const char *data, unsigned len, unsigned
 {
 	hs_error_t rc = __real_hs_scan(db, data, len, flags, scratch, on_event, ctx);
 
+	for (volatile unsigned i = 0; len >= test_scan_slow_from && i < 30000; i++)
+		;
 	return test_scan_fails ? HS_SCRATCH_IN_USE : rc;
 }
 

@@ -50,7 +50,8 @@ enum test_compile {
 };
 extern enum test_compile test_compile;
 
-/* What hs_scan does. */
+/* What hs_scan does; the slow: of that many bytes or more. */
 extern bool test_scan_fails;
+extern unsigned test_scan_slow_from;
 
 #endif
