@@ -45,10 +45,13 @@ ALL_OFF = {
     "lz4": 0,
 }
 
+ROLES = ("rx", "writer", "rest")
+
 # name -> CPUs of the rx lcores, of the writers, and what is on
 RUNS = {
     "one_rx": ([1], [0], ALL_ON),
     "two_rx": ([0, 1], [0], ALL_ON),
+    "two_rx_unsealed": ([0, 1], [0], {**ALL_ON, "stream": "segment-bytes: 1G, seal: none"}),
     "two_rx_strict": ([0, 1], [0], {**ALL_ON, "checksum": "strict"}),
     "all_off": ([1], [0], ALL_OFF),
 }
@@ -130,6 +133,13 @@ def not_carried(status):
     return sum(sums) + events["duplicate"]
 
 
+def cpu_ns(daemon, rx_cnt):
+    """CPU time of the rx lcores, the writer, and the rest: control thread, kernel's helpers."""
+    rx = sum(daemon.cpu_ns(1 + lcore) for lcore in range(rx_cnt))
+    writer = daemon.cpu_ns(1 + rx_cnt)
+    return {"rx": rx, "writer": writer, "rest": daemon.cpu_ns_all() - rx - writer}
+
+
 def run_one(name, pcaps, seconds):
     rx, writers, on = RUNS[name]
     text = PROFILE.format(
@@ -145,18 +155,20 @@ def run_one(name, pcaps, seconds):
     with Daemon(text, source.replaying(*pcaps[: len(rx)]), on["data"]) as daemon:
         time.sleep(min(1, seconds))
         t0, before = daemon.status()
-        cpu0 = daemon.cpu_ns_all()
+        cpu0 = cpu_ns(daemon, len(rx))
         time.sleep(seconds)
         t1, after = daemon.status()
-        cpu1 = daemon.cpu_ns_all()
+        cpu1 = cpu_ns(daemon, len(rx))
     held = json.loads(out_of(tool("readback"), str(daemon.data), "events"))
     shutil.rmtree(daemon.data)
     found = after["events"]["found"] - before["events"]["found"]
     stored = after["events"]["stored"] - before["events"]["stored"]
+    cpu = {role: cpu1[role] - cpu0[role] for role in cpu1}
     return {
         "events_per_s": stored / (t1 - t0),
-        "cpu_ns_per_event": (cpu1 - cpu0) / found,
-        "cpu_share": (cpu1 - cpu0) / 1e9 / (t1 - t0) / os.cpu_count(),
+        "cpu_ns_per_event": sum(cpu.values()) / found,
+        **{f"{role}_ns_per_event": ns / found for role, ns in cpu.items()},
+        "cpu_share": sum(cpu.values()) / 1e9 / (t1 - t0) / os.cpu_count(),
         "stored": stored,
         "shed": shed(after),
         "not_carried": not_carried(after),
@@ -197,6 +209,7 @@ def row(rounds, name, source_ns):
         "events_per_s": round(gross),
         "net_events_per_s": round(gross * cpu / (cpu - source_ns)),
         "cpu_ns_per_event": round(cpu, 1),
+        **{f"{role}_ns_per_event": round(median(f"{role}_ns_per_event"), 1) for role in ROLES},
         "cpu_share": round(median("cpu_share"), 3),
         "of_floor": round(median("of_floor"), 3),
         "shed": sum(r[name]["shed"] for r in rounds),
@@ -229,7 +242,7 @@ def say(r):
         lines.append(
             f"{name}: {row['events_per_s']:,} events/s, {row['net_events_per_s']:,} net of the "
             f"source, {row['of_floor']} of the floor's; {row['cpu_ns_per_event']} ns of CPU time "
-            f"an event, CPUs {100 * row['cpu_share']:.0f} % busy; {row['read_back']:,} read back, "
+            f"an event (rx {row['rx_ns_per_event']}), CPUs {100 * row['cpu_share']:.0f} % busy; {row['read_back']:,} read back, "
             f"each once, {row['shed']} shed"
         )
     return lines
