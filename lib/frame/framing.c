@@ -83,22 +83,13 @@ next_line(struct pst_event_iter *iter, struct pst_event *event)
 }
 
 bool
-pst_event_iter_next(struct pst_event_iter *iter, struct pst_event *event)
+pst_event_iter_next_other(struct pst_event_iter *iter, struct pst_event *event)
 {
 	if (iter->framing == PST_FRAMING_LINES)
 		return next_line(iter, event);
 	if (iter->at == iter->end)
 		return false;
-	const uint8_t *data = iter->at;
-	if (iter->framing == PST_FRAMING_MOLD64) {
-		uint32_t len = pst_load_be16(data);
-		data += 2;
-		/* pst_mold_parse has seen that the blocks fill the payload. */
-		PST_ASSERT(len <= (size_t)(iter->end - data));
-		*event = (struct pst_event){data, len};
-	} else {
-		*event = (struct pst_event){data, (uint32_t)(iter->end - data)};
-	}
-	iter->at = event->data + event->len;
+	*event = (struct pst_event){iter->at, (uint32_t)(iter->end - iter->at)};
+	iter->at = iter->end;
 	return true;
 }

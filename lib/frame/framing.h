@@ -46,9 +46,24 @@ struct pst_event_iter {
 void pst_event_iter_init(struct pst_event_iter *iter, enum pst_framing framing,
 	const uint8_t *payload, uint32_t payload_len);
 
+/* pst_event_iter_next's way for LINES and DATAGRAM. */
+bool pst_event_iter_next_other(struct pst_event_iter *iter, struct pst_event *event);
+
 /* False at the end; an empty payload has no events. LINES: LF and CRLF are cut off, the last line
  * needs none; empty lines are skipped and counted. DATAGRAM: the payload whole. MOLD64: zero-length
  * messages are events. */
-bool pst_event_iter_next(struct pst_event_iter *iter, struct pst_event *event);
+static inline bool
+pst_event_iter_next(struct pst_event_iter *iter, struct pst_event *event)
+{
+	if (iter->framing != PST_FRAMING_MOLD64)
+		return pst_event_iter_next_other(iter, event);
+	if (iter->at == iter->end)
+		return false;
+	*event = (struct pst_event){iter->at + 2, pst_load_be16(iter->at)};
+	/* pst_mold_parse has seen that the blocks fill the payload. */
+	PST_ASSERT(event->len <= (size_t)(iter->end - event->data));
+	iter->at = event->data + event->len;
+	return true;
+}
 
 #endif
