@@ -7,7 +7,9 @@
  * Base offset and epoch lie outside the CRC: the writer patches them into a sealed batch.
  * Encoder: records are laid down in wire form in a 64 KiB staging area; each time it is full it is
  * compressed as one independent block of the LZ4 frame under construction, so the longest pause of
- * the caller is one block (two, for a record as long as a block). */
+ * the caller is one block (two, for a record as long as a block). After a block that became smaller
+ * by less than an eighth, the next 15 are stored as they are: what they hold depends on the records
+ * that the encoder was given, and on nothing else. */
 #ifndef PST_BATCH_H
 #define PST_BATCH_H
 
@@ -70,6 +72,10 @@ uint32_t pst_batch_raw_bytes(const struct pst_batch_encoder *encoder);
 /* Completes header, EndMark and CRC. Returns the batch's length in buf; needs at least one record.
  * baseOffset and epoch are 0 until patched. */
 uint32_t pst_batch_seal(struct pst_batch_encoder *encoder);
+
+/* How many record bytes of the batch sealed last are stored uncompressed, as compression would gain
+ * too little. 0 with codec none, where nobody tried. Until the next begin. */
+uint32_t pst_batch_plain_bytes(const struct pst_batch_encoder *encoder);
 
 /* Patches base offset and partition leader epoch into a sealed batch. */
 void pst_batch_set_base_offset(uint8_t *batch, int64_t base_offset, int32_t leader_epoch);

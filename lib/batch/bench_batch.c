@@ -16,6 +16,7 @@ enum {
 	EVENT_CNT = 20000,
 	EVENT_BYTES_MAX = 2000, /* longer lines are cut */
 	LINE_BYTES = 126,
+	LARGE_BYTES = 1400,
 	BURST = 32, /* events that arrive together */
 	ROUND_CNT = 15,
 	RAW_BYTES_MAX = 900000, /* below the buffer's size, so that both codecs close alike */
@@ -78,6 +79,13 @@ make_line(struct sample *s, int i, struct event *event)
 	if (n < LINE_BYTES)
 		abort();
 	memcpy(take(event, LINE_BYTES), line, LINE_BYTES);
+}
+
+static void
+make_large(struct sample *s, int i, struct event *event)
+{
+	(void)i;
+	sample_fill(s, take(event, LARGE_BYTES), LARGE_BYTES);
 }
 
 static void
@@ -285,7 +293,8 @@ main(int argc, char **argv)
 	static const struct kind kinds[] = {
 		{"lines, no header", make_line, "10.1.22.147", false, false},
 		{"lines, all headers", make_line, "10.1.22.147", true, true},
-		{"random", make_random, "10.1.22.147", false, false},
+		{"random, 1400 bytes", make_large, "10.1.22.147", false, false},
+		{"random, 126 bytes", make_random, "10.1.22.147", false, false},
 		{"messages of 40 to 64, seq", make_message, "SESSION001", true, false},
 	};
 	printf("                             record   copy  LZ4 library     ratio  append   batch  "

@@ -37,6 +37,8 @@ struct pst_batch_encoder {
 	uint32_t wire_bytes;
 	uint32_t flushed_bytes; /* records already compressed, in uncompressed bytes */
 	uint32_t raw_bytes_max;
+	uint32_t plain_bytes;  /* records of flushed_bytes that are stored as they are */
+	uint32_t plain_blocks; /* so many blocks more without trying to compress them */
 	int lz4_acceleration;
 	struct lz4 *lz4; /* NULL: codec none */
 } PST_CACHE_ALIGNED;
@@ -71,6 +73,11 @@ enum {
 	/* Small deltas and a sequence number: only used to foresee the size of a length. */
 	TYPICAL_OVERHEAD_BYTES = 8 + SEQ_HEADER_BYTES,
 };
+
+/* Where a block becomes smaller by less than one GAIN_MIN-th, as many blocks are stored as they are
+ * before the next is tried: most of what compression costs is saved, and when traffic changes, less
+ * than a megabyte is larger than need be. */
+enum { GAIN_MIN = 8, PLAIN_BLOCKS = 15 };
 
 /* An empty batch takes any record, in both codecs, whatever the limits say. */
 static_assert(PST_BATCH_HEADER_BYTES + LZ4_FRAME_HEADER_BYTES + RECORD_BYTES_MAX +
@@ -286,26 +293,53 @@ put_le32(uint8_t *at, uint32_t v)
 	memcpy(at, &v, sizeof(v));
 }
 
-/* What gains nothing is stored as it is, which the block's header says. */
+/* Records that will not be compressed are laid down where they stay, behind their block's header.
+ */
 static void
-compress_block(struct pst_batch_encoder *enc)
+open_block(struct pst_batch_encoder *enc)
 {
-	uint8_t *header = enc->buf + enc->wire_bytes, *body = header + LZ4_BLOCK_HEADER_BYTES;
-	PST_ASSERT(enc->staged_bytes > 0); /* else it were the EndMark */
-	uint32_t n = block_compress(&enc->lz4->table, enc->staging, enc->staged_bytes,
-		enc->lz4->gaps, enc->gap_cnt, enc->lz4_acceleration, body);
-	if (n > 0) {
-		put_le32(header, n);
-	} else {
-		n = enc->staged_bytes;
-		put_le32(header, n | LZ4_BLOCK_STORED);
-		memcpy(body, enc->staging, n);
-	}
-	enc->wire_bytes += LZ4_BLOCK_HEADER_BYTES + n;
-	enc->flushed_bytes += enc->staged_bytes;
+	bool plain = enc->plain_blocks > 0;
+	enc->staging = plain ? enc->buf + enc->wire_bytes + LZ4_BLOCK_HEADER_BYTES
+			     : enc->lz4->block;
+	enc->staging_bytes = PST_BATCH_BLOCK_BYTES;
 	enc->staged_bytes = 0;
+	enc->gap = (struct block_gap){0};
 	enc->gap_cnt = 0;
+	enc->gap_cnt_max = plain ? 0 : BLOCK_GAPS_MAX;
 	renew_limits(enc);
+}
+
+/* Compresses the staged records into body, or lays them down as they are. Returns the block's
+ * header. */
+static uint32_t
+fill_block(struct pst_batch_encoder *enc, uint8_t *body)
+{
+	uint32_t len = enc->staged_bytes, n = 0;
+	if (enc->plain_blocks > 0) {
+		enc->plain_blocks--;
+	} else {
+		n = block_compress(&enc->lz4->table, enc->staging, len, enc->lz4->gaps,
+			enc->gap_cnt, enc->lz4_acceleration, body);
+		/* A small block says little about those to come. */
+		if (len >= PST_BATCH_BLOCK_BYTES / 2 && (n == 0 || len - n < len / GAIN_MIN))
+			enc->plain_blocks = PLAIN_BLOCKS;
+		if (n > 0)
+			return n;
+		memcpy(body, enc->staging, len);
+	}
+	enc->plain_bytes += len;
+	return len | LZ4_BLOCK_STORED;
+}
+
+static void
+close_block(struct pst_batch_encoder *enc)
+{
+	uint8_t *header = enc->buf + enc->wire_bytes;
+	PST_ASSERT(enc->staged_bytes > 0); /* else it were the EndMark */
+	uint32_t value = fill_block(enc, header + LZ4_BLOCK_HEADER_BYTES);
+	put_le32(header, value);
+	enc->wire_bytes += LZ4_BLOCK_HEADER_BYTES + (value & ~LZ4_BLOCK_STORED);
+	enc->flushed_bytes += enc->staged_bytes;
 }
 
 /* Lays bytes over as many blocks as they need. */
@@ -313,8 +347,10 @@ static void
 stage(struct pst_batch_encoder *enc, const uint8_t *src, uint32_t len)
 {
 	while (len > 0) {
-		if (enc->staged_bytes == enc->staging_bytes)
-			compress_block(enc);
+		if (enc->staged_bytes == enc->staging_bytes) {
+			close_block(enc);
+			open_block(enc);
+		}
 		uint32_t n = enc->staging_bytes - enc->staged_bytes;
 		if (n > len)
 			n = len;
@@ -407,7 +443,6 @@ pst_batch_encoder_create(const struct pst_batch_limits *limits, struct pst_batch
 			return -ENOMEM;
 		}
 		memset(enc->lz4, 0, sizeof(*enc->lz4)); /* its pages, too */
-		enc->gap_cnt_max = BLOCK_GAPS_MAX;
 	}
 	*out = enc;
 	return 0;
@@ -433,21 +468,19 @@ void
 pst_batch_begin(struct pst_batch_encoder *enc, uint8_t *buf)
 {
 	enc->buf = buf;
-	enc->staged_bytes = 0;
 	enc->flushed_bytes = 0;
+	enc->plain_bytes = 0;
 	enc->record_cnt = 0;
-	enc->gap_cnt = 0;
-	enc->gap = (struct block_gap){0};
 	enc->wire_bytes = PST_BATCH_HEADER_BYTES;
 	if (enc->lz4) {
 		memcpy(buf + enc->wire_bytes, lz4_frame_header, LZ4_FRAME_HEADER_BYTES);
 		enc->wire_bytes += LZ4_FRAME_HEADER_BYTES;
-		enc->staging = enc->lz4->block;
-		enc->staging_bytes = PST_BATCH_BLOCK_BYTES;
-	} else {
-		enc->staging = buf + PST_BATCH_HEADER_BYTES;
-		enc->staging_bytes = PST_BATCH_WIRE_BYTES_MAX - PST_BATCH_HEADER_BYTES;
+		open_block(enc);
+		return;
 	}
+	enc->staging = buf + PST_BATCH_HEADER_BYTES;
+	enc->staging_bytes = PST_BATCH_WIRE_BYTES_MAX - PST_BATCH_HEADER_BYTES;
+	enc->staged_bytes = 0;
 	renew_limits(enc);
 }
 
@@ -492,7 +525,7 @@ pst_batch_seal(struct pst_batch_encoder *enc)
 	PST_ASSERT(enc->buf && enc->record_cnt > 0);
 	uint8_t *b = enc->buf;
 	if (enc->lz4) {
-		compress_block(enc);
+		close_block(enc);
 		put_le32(b + enc->wire_bytes, 0); /* EndMark */
 		enc->wire_bytes += LZ4_END_MARK_BYTES;
 	} else {
@@ -513,6 +546,12 @@ pst_batch_seal(struct pst_batch_encoder *enc)
 		pst_batch_crc32c(0, b + WIRE_ATTRIBUTES, enc->wire_bytes - WIRE_ATTRIBUTES));
 	enc->buf = NULL;
 	return enc->wire_bytes;
+}
+
+uint32_t
+pst_batch_plain_bytes(const struct pst_batch_encoder *encoder)
+{
+	return encoder->plain_bytes;
 }
 
 void

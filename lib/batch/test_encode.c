@@ -360,6 +360,74 @@ Test(encode, compressed_records_are_the_plain_ones)
 	pst_batch_encoder_destroy(plain);
 }
 
+/* What has not compressed is not tried again for 15 blocks, whatever comes; and reads as it was. */
+Test(encode, incompressible_blocks_are_stored_for_a_while)
+{
+	enum { RECORD = 1000, BLOCKS = 15 };
+	static struct sample s;
+	static uint8_t zeros[RECORD];
+	uint8_t *buf = guarded_buf();
+	struct pst_batch_encoder *enc = encoder(900000, PST_BATCH_RECORD_CNT_MAX, 1);
+	struct pst_batch_decoder *dec = decoder();
+	struct pst_batch_record out;
+	enum pst_batch_verdict verdict;
+	uint32_t plain_bytes = 0, tried_again = 0;
+
+	s.state = 3;
+	for (int batch = 0; batch < 4; batch++) {
+		uint32_t cnt = 0;
+		pst_batch_begin(enc, buf);
+		/* The first block does not compress; all behind it would. */
+		while (cnt < 800) {
+			bool random = batch == 0 && cnt < 70;
+			sample_record(&s, 11, RECORD, 0);
+			if (!random)
+				s.record.value = zeros;
+			cr_assert(pst_batch_append(enc, &s.record));
+			cnt++;
+		}
+		uint32_t raw_bytes = pst_batch_raw_bytes(enc), len = pst_batch_seal(enc);
+		plain_bytes += pst_batch_plain_bytes(enc);
+		if (batch > 0 && len < raw_bytes / 10)
+			tried_again++;
+		cr_assert_eq(pst_batch_decoder_open(dec, buf, len), PST_BATCH_OK);
+		for (uint32_t i = 0; i < cnt; i++) {
+			cr_assert_eq(pst_batch_decoder_next(dec, &out, &verdict), 1);
+			cr_assert_eq(out.value_len, RECORD);
+			if (batch > 0 || i >= 70)
+				cr_assert_eq(memcmp(out.value, zeros, RECORD), 0);
+		}
+		cr_assert_eq(pst_batch_decoder_next(dec, &out, &verdict), 0);
+	}
+	cr_assert_gt(plain_bytes, BLOCKS * PST_BATCH_BLOCK_BYTES * 9 / 10);
+	cr_assert_leq(plain_bytes, (BLOCKS + 1) * PST_BATCH_BLOCK_BYTES);
+	cr_assert_geq(tried_again, 2, "compressed as soon as it is tried");
+	pst_batch_decoder_destroy(dec);
+	pst_batch_encoder_destroy(enc);
+}
+
+/* A small block at a batch's end says nothing about those to come. */
+Test(encode, a_small_block_does_not_end_compression)
+{
+	static struct sample s;
+	static uint8_t zeros[PST_BATCH_VALUE_MAX];
+	uint8_t *buf = guarded_buf();
+	struct pst_batch_encoder *enc = encoder(900000, PST_BATCH_RECORD_CNT_MAX, 1);
+	struct pst_record large = {.value = zeros, .value_len = sizeof(zeros)};
+	s.state = 4;
+	for (int batch = 0; batch < 3; batch++) {
+		pst_batch_begin(enc, buf);
+		cr_assert(pst_batch_append(enc, sample_record(&s, 0, 30000, 0)));
+		pst_batch_seal(enc);
+		cr_assert_gt(pst_batch_plain_bytes(enc), 30000);
+		pst_batch_begin(enc, buf);
+		cr_assert(pst_batch_append(enc, &large));
+		cr_assert_lt(pst_batch_seal(enc), 2000);
+		cr_assert_lt(pst_batch_plain_bytes(enc), 100, "a few bytes behind the first block");
+	}
+	pst_batch_encoder_destroy(enc);
+}
+
 /* Each size alone in a batch, and as the second record: across every place of a block's edge. */
 Test(encode, every_size_of_value)
 {

@@ -177,6 +177,8 @@ static const struct pst_family families[] = {
 
 	RX("penstock_rx_batches_sealed_total", COUNTER, by_rx, batch_sealed_cnt,
 		"Batches given to the writers."),
+	RX("penstock_rx_batch_plain_bytes_total", COUNTER, by_rx, batch_plain_bytes,
+		"Bytes of records stored uncompressed, as LZ4 would have gained too little."),
 	RX("penstock_rx_batch_buffers", GAUGE, half_by_rx, batch_cnt,
 		"Batch buffers of the rx lcore."),
 	RX("penstock_rx_batch_buffers_free", GAUGE, half_by_rx, batch_home_cnt,

@@ -92,6 +92,7 @@ rx_stats(const struct pst_rx *rx, struct pst_rx_stats *out)
 	out->turn_cnt = atomic_load_explicit(&rx->turn_cnt, memory_order_relaxed);
 	out->busy_tsc = rx->busy_tsc;
 	out->batch_sealed_cnt = rx->batch_sealed_cnt;
+	out->batch_plain_bytes = rx->batch_plain_bytes;
 	out->batch_cnt = rx->batch_cnt;
 	out->batch_home_cnt = rx->home_cnt;
 	out->session_cnt = pst_session_cnt(rx->sessions);

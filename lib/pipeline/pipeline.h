@@ -90,7 +90,7 @@ struct pst_pipeline {
 
 /* What beside the books a snapshot holds of each rx lcore. */
 struct pst_rx_stats {
-	uint64_t turn_cnt, busy_tsc, batch_sealed_cnt;
+	uint64_t turn_cnt, busy_tsc, batch_sealed_cnt, batch_plain_bytes;
 	uint32_t batch_cnt, batch_home_cnt;
 	uint32_t session_cnt;
 	uint64_t session_full_cnt;

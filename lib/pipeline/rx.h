@@ -114,6 +114,7 @@ struct pst_rx {
 	/* beside the books; copied by snapshots */
 	uint64_t busy_tsc; /* spent in turns that found work */
 	uint64_t batch_sealed_cnt;
+	uint64_t batch_plain_bytes; /* of records that did not compress */
 	uint64_t clock_held_ns_max; /* longest time that now_ns was ahead of the clock */
 
 	struct pst_mailbox mailbox;

@@ -34,6 +34,7 @@ open_seal(struct pst_rx *rx, struct pst_rx_open *open)
 	buf->sealed_tsc = pst_clock_tsc();
 	open->buf = NULL;
 	rx->batch_sealed_cnt++;
+	rx->batch_plain_bytes += pst_batch_plain_bytes(open->encoder);
 	/* The ring holds all of our batches: it cannot be full. */
 	PST_ASSERT(rte_ring_sp_enqueue(rx->full[buf->place.writer_idx], buf) == 0);
 }

@@ -22,6 +22,7 @@ fill_rx(struct pst_dict row, void *arg, uint32_t idx)
 	pst_dict_u64(row, "turn_cnt", stats->turn_cnt);
 	dict_load(row, source, stats->busy_tsc);
 	pst_dict_u64(row, "batch_sealed_cnt", stats->batch_sealed_cnt);
+	pst_dict_u64(row, "batch_plain_bytes", stats->batch_plain_bytes);
 	pst_dict_u64(row, "batch_buffer_cnt", stats->batch_cnt);
 	pst_dict_u64(row, "batch_buffer_home_cnt", stats->batch_home_cnt);
 	pst_dict_u64(row, "session_cnt", stats->session_cnt);
