@@ -23,9 +23,9 @@
  * as long as value is within the block. */
 struct block_gap {
 	uint16_t from;  /* end of the value before, or of what else is searched byte by byte */
-	uint16_t ts_ns; /* that header and this one, of the record before; 0: has none */
-	uint16_t rules;
-	uint16_t key; /* its length field */
+	uint16_t ts_ns; /* that header and the next one, of the record before; 0, or where it */
+	uint16_t rules; /* would be: has none */
+	uint16_t key;   /* its length field */
 	uint16_t value;
 };
 

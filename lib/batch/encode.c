@@ -29,7 +29,6 @@ struct pst_batch_encoder {
 	uint32_t record_cnt_max;
 	int64_t base_timestamp_ms;
 	int64_t max_timestamp_ms;
-	struct block_gap gap; /* of the record to come: what the one before it knows */
 	uint32_t gap_cnt;
 	uint32_t gap_cnt_max; /* 0: codec none */
 	/* Touched once a block or batch. */
@@ -45,8 +44,8 @@ struct pst_batch_encoder {
 
 struct lz4 {
 	struct block_table table;
-	struct block_gap gaps[BLOCK_GAPS_MAX];
-	uint8_t before[PST_CACHE_LINE]; /* the pads' room */
+	struct block_gap gaps[BLOCK_GAPS_MAX + 1]; /* the last: its record is yet to come */
+	uint8_t before[PST_CACHE_LINE];            /* the pads' room */
 	uint8_t block[PST_BATCH_BLOCK_BYTES];
 	uint8_t behind[PST_CACHE_LINE];
 } PST_CACHE_ALIGNED;
@@ -212,14 +211,15 @@ record_body_bytes(const struct pst_record *r, uint64_t timestamp_delta_z, uint32
 	       suffix_bytes(r);
 }
 
-/* Between the length field and the value. */
+/* Between the length field and the value. *key: where the key's length is. */
 static inline uint8_t *
-put_prefix(
-	uint8_t *at, uint64_t timestamp_delta_z, uint32_t offset_delta, const struct pst_record *r)
+put_prefix(uint8_t *at, uint64_t timestamp_delta_z, uint32_t offset_delta,
+	const struct pst_record *r, uint8_t **key)
 {
 	*at++ = 0; /* attributes: none are defined */
 	at = put_varint(at, timestamp_delta_z);
 	at = put_length(at, offset_delta);
+	*key = at;
 	if (pst_likely(r->key)) {
 		at = put_length(at, r->key_len);
 		at = put_key(at, r->key, r->key_len);
@@ -303,7 +303,7 @@ open_block(struct pst_batch_encoder *enc)
 			     : enc->lz4->block;
 	enc->staging_bytes = PST_BATCH_BLOCK_BYTES;
 	enc->staged_bytes = 0;
-	enc->gap = (struct block_gap){0};
+	enc->lz4->gaps[0] = (struct block_gap){0};
 	enc->gap_cnt = 0;
 	enc->gap_cnt_max = plain ? 0 : BLOCK_GAPS_MAX;
 	renew_limits(enc);
@@ -371,31 +371,33 @@ append_split(struct pst_batch_encoder *enc, const struct pst_record *r, uint64_t
 	uint32_t total_bytes = length_bytes(body_bytes) + body_bytes;
 	if (enc->staged_bytes + total_bytes > enc->pending_max && enc->record_cnt > 0)
 		return false;
-	uint8_t *at = put_length(part, body_bytes);
-	at = put_prefix(at, timestamp_delta_z, offset_delta, r);
+	uint8_t *key, *at = put_length(part, body_bytes);
+	at = put_prefix(at, timestamp_delta_z, offset_delta, r, &key);
 	stage(enc, part, (uint32_t)(at - part));
 	stage(enc, r->value, r->value_len);
 	stage(enc, part, (uint32_t)(put_suffix(part, r) - part));
-	enc->gap = (struct block_gap){.from = (uint16_t)enc->staged_bytes};
+	if (enc->gap_cnt < enc->gap_cnt_max)
+		enc->lz4->gaps[enc->gap_cnt] = (struct block_gap){
+			.from = (uint16_t)enc->staged_bytes};
 	return true;
 }
 
-/* Notes what lies in front of the value, and begins on what lies behind it. */
+/* Completes the gap in front of the value and begins the one behind it. */
 static inline void
-note_gap(struct pst_batch_encoder *enc, const struct pst_record *r, uint32_t value)
+note_gap(struct pst_batch_encoder *enc, const struct pst_record *r, uint32_t key, uint32_t value)
 {
 	if (pst_unlikely(enc->gap_cnt == enc->gap_cnt_max))
 		return;
 	struct block_gap *gap = &enc->lz4->gaps[enc->gap_cnt++];
-	uint32_t end = value + r->value_len, ts_ns = end + 1 + r->has_seq * SEQ_HEADER_BYTES;
-	*gap = enc->gap;
-	gap->key = (uint16_t)(value - length_bytes(r->value_len) - r->key_len -
-			      length_bytes(r->key_len));
-	gap->value = (uint16_t)value;
-	enc->gap.from = (uint16_t)end;
-	enc->gap.ts_ns = r->has_ts_ns ? (uint16_t)ts_ns : 0;
-	enc->gap.rules = r->rule_cnt > 0 ? (uint16_t)(ts_ns + r->has_ts_ns * TS_NS_HEADER_BYTES)
-					 : 0;
+	uint32_t end = value + r->value_len;
+	gap[0].key = (uint16_t)key;
+	gap[0].value = (uint16_t)value;
+	gap[1] = (struct block_gap){.from = (uint16_t)end};
+	if (r->has_ts_ns || r->rule_cnt > 0) {
+		end += 1 + r->has_seq * SEQ_HEADER_BYTES;
+		gap[1].ts_ns = (uint16_t)end;
+		gap[1].rules = (uint16_t)(end + r->has_ts_ns * TS_NS_HEADER_BYTES);
+	}
 }
 
 /* A record that is sure to fit the open block: written at once, its length filled in behind. The
@@ -406,16 +408,17 @@ append_direct(struct pst_batch_encoder *enc, const struct pst_record *r, uint64_
 	uint8_t *start = enc->staging + enc->staged_bytes;
 	uint32_t foreseen = length_bytes(r->key_len + r->value_len + TYPICAL_OVERHEAD_BYTES);
 	uint8_t *body = start + foreseen;
-	uint8_t *value = put_prefix(body, timestamp_delta_z, enc->record_cnt, r);
+	uint8_t *key, *value = put_prefix(body, timestamp_delta_z, enc->record_cnt, r, &key);
 	if (pst_likely(r->value_len > 0))
 		memcpy(value, r->value, r->value_len);
 	uint8_t *end = put_suffix(value + r->value_len, r);
-	uint32_t body_bytes = (uint32_t)(end - body), prefix_bytes = (uint32_t)(value - body);
+	uint32_t body_bytes = (uint32_t)(end - body);
+	uint32_t key_at = (uint32_t)(key - body), value_at = (uint32_t)(value - body);
 	if (pst_unlikely(length_bytes(body_bytes) != foreseen))
 		memmove(start + length_bytes(body_bytes), body, body_bytes);
-	body = put_length(start, body_bytes);
-	note_gap(enc, r, (uint32_t)(body - enc->staging) + prefix_bytes);
-	enc->staged_bytes = (uint32_t)(body - enc->staging) + body_bytes;
+	enc->staged_bytes = (uint32_t)(put_length(start, body_bytes) - enc->staging);
+	note_gap(enc, r, enc->staged_bytes + key_at, enc->staged_bytes + value_at);
+	enc->staged_bytes += body_bytes;
 }
 
 /* ---- the encoder ---- */
