@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/stages.h"
 #include "batch/block.h"
 #include "batch/wire.h"
 
@@ -336,7 +337,9 @@ close_block(struct pst_batch_encoder *enc)
 {
 	uint8_t *header = enc->buf + enc->wire_bytes;
 	PST_ASSERT(enc->staged_bytes > 0); /* else it were the EndMark */
+	enum pst_stage before = pst_stage_enter(PST_STAGE_COMPRESS);
 	uint32_t value = fill_block(enc, header + LZ4_BLOCK_HEADER_BYTES);
+	pst_stage_enter(before);
 	put_le32(header, value);
 	enc->wire_bytes += LZ4_BLOCK_HEADER_BYTES + (value & ~LZ4_BLOCK_STORED);
 	enc->flushed_bytes += enc->staged_bytes;
@@ -545,8 +548,10 @@ pst_batch_seal(struct pst_batch_encoder *enc)
 	/* No idempotent producer: id, epoch and sequence are -1. */
 	memset(b + WIRE_PRODUCER_ID, 0xff, WIRE_RECORD_CNT - WIRE_PRODUCER_ID);
 	pst_store_be32(b + WIRE_RECORD_CNT, enc->record_cnt);
+	enum pst_stage before = pst_stage_enter(PST_STAGE_CHECKSUM);
 	pst_store_be32(b + WIRE_CRC,
 		pst_batch_crc32c(0, b + WIRE_ATTRIBUTES, enc->wire_bytes - WIRE_ATTRIBUTES));
+	pst_stage_enter(before);
 	enc->buf = NULL;
 	return enc->wire_bytes;
 }

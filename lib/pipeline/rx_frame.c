@@ -1,4 +1,5 @@
 /* From a frame to verdicts: parse, listener, owner of the session, admit, scan, pack. */
+#include "base/stages.h"
 #include "pipeline/rx.h"
 
 /* What the events of one datagram have in common. */
@@ -26,8 +27,11 @@ event_store(struct pst_rx *rx, struct datagram *d, uint16_t stream_idx)
 	d->record.has_ts_ns = stream->header_ts_ns;
 	if (!stream->header_rules)
 		d->record.rule_cnt = 0;
-	if (pst_likely(pst_rx_pack(
-		    rx, d->pack_to, stream_idx, &d->record, d->cell_idx, PST_ACCOUNT_STORED)))
+	enum pst_stage before = pst_stage_enter(PST_STAGE_PACK);
+	bool packed = pst_rx_pack(
+		rx, d->pack_to, stream_idx, &d->record, d->cell_idx, PST_ACCOUNT_STORED);
+	pst_stage_enter(before);
+	if (pst_likely(packed))
 		return true;
 	d->cell->shed[PST_SHED_NO_BUFFER]++;
 	return false;
@@ -114,6 +118,7 @@ static void
 events_run(struct pst_rx *rx, struct datagram *d, const struct gathered *g,
 	struct pst_session *session)
 {
+	enum pst_stage before = pst_stage_enter(PST_STAGE_SCAN);
 	uint64_t matches = 0;
 
 	if (rx->rules.scratch)
@@ -124,6 +129,7 @@ events_run(struct pst_rx *rx, struct datagram *d, const struct gathered *g,
 		if (pst_unlikely(!event_run(rx, d, &g->events[i], !(matches >> i & 1))) && session)
 			pst_session_reopen(session, g->seqs[i], rx->now_ns);
 	}
+	pst_stage_enter(before);
 }
 
 /* Which rx lcore keeps the state of a session. */
@@ -235,7 +241,9 @@ run_mold(struct pst_rx *rx, struct datagram *d, const struct pst_mold *mold,
 	d->record.has_seq = true;
 	pst_event_iter_init(&iter, PST_FRAMING_MOLD64, d->payload, d->payload_len);
 	do {
+		enum pst_stage before = pst_stage_enter(PST_STAGE_ADMIT);
 		mold_gather(rx, d, session, &iter, &seq, &g);
+		pst_stage_enter(before);
 		events_run(rx, d, &g, session);
 	} while (g.cnt == PST_RULES_FRAME_EVENTS_MAX);
 	if (session)

@@ -3,6 +3,7 @@
 #include <rte_prefetch.h>
 
 #include "base/clock.h"
+#include "base/stages.h"
 #include "pipeline/rx.h"
 
 #define KERNEL_HOT_NS      100000000 /* after the kernel path had something */
@@ -74,9 +75,11 @@ static bool
 poll_port(struct pst_rx *rx, struct pst_rx_queue *queue)
 {
 	struct rte_mbuf *burst[PST_RX_BURST];
+	enum pst_stage before = pst_stage_enter(PST_STAGE_RX);
 	uint16_t cnt = rte_eth_rx_burst(
 		queue->port.port_id, queue->port.queue_id, burst, PST_RX_BURST);
 
+	pst_stage_enter(cnt > 0 ? PST_STAGE_PARSE : before);
 	if (cnt == 0)
 		return false;
 	take_time(rx);
@@ -94,7 +97,9 @@ poll_port(struct pst_rx *rx, struct pst_rx_queue *queue)
 		else
 			chained_frame(rx, queue, m);
 	}
+	pst_stage_enter(PST_STAGE_RX);
 	rte_pktmbuf_free_bulk(burst, cnt);
+	pst_stage_enter(before);
 	return true;
 }
 
@@ -228,6 +233,7 @@ pst_rx_loop(void *arg)
 	uint64_t asked_tsc = 0, quiet_tsc = 0;
 	enum pst_phase asked = PST_PHASE_RUN;
 
+	pst_stages_begin(rx->rx_idx);
 	for (;;) {
 		bool worked = pst_rx_turn(rx);
 		/* Pairs with the release in pst_pipeline_stop. */

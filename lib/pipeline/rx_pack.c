@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/stages.h"
 #include "pipeline/rx.h"
 
 static bool
@@ -36,7 +37,9 @@ open_seal(struct pst_rx *rx, struct pst_rx_open *open)
 	rx->batch_sealed_cnt++;
 	rx->batch_plain_bytes += pst_batch_plain_bytes(open->encoder);
 	/* The ring holds all of our batches: it cannot be full. */
+	enum pst_stage before = pst_stage_enter(PST_STAGE_HANDOFF);
 	PST_ASSERT(rte_ring_sp_enqueue(rx->full[buf->place.writer_idx], buf) == 0);
+	pst_stage_enter(before);
 }
 
 /* The batch's account for (cell, kind), or NULL: no room for one more. */

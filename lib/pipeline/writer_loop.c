@@ -1,6 +1,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/stages.h"
 #include "pipeline/writer.h"
 
 #define WRITER_SLEEP_NS_MAX 200000 /* a completion is noticed at latest after this */
@@ -105,8 +106,10 @@ take_batches(struct pst_writer *w, uint16_t rx_idx, uint64_t now_ns)
 		if (!got && rte_ring_sc_dequeue(w->full[rx_idx], &got) != 0)
 			break;
 		struct pst_batch_buf *buf = got;
+		enum pst_stage before = pst_stage_enter(PST_STAGE_WRITE);
 		int rc = pst_append(w->appenders[buf->place.drive_idx], buf->place.log_idx,
 			buf->wire, buf->wire_bytes, buf, now_ns);
+		pst_stage_enter(before);
 		if (rc == -EAGAIN) {
 			w->pending[rx_idx] = buf;
 			break;
@@ -127,9 +130,12 @@ poll_drive(struct pst_writer *w, struct pst_appender *appender, uint64_t now_ns)
 	unsigned cnt;
 
 	do {
+		enum pst_stage before = pst_stage_enter(PST_STAGE_WRITE);
 		cnt = pst_appender_poll(appender, now_ns, done, PST_WRITER_BURST);
+		pst_stage_enter(cnt > 0 ? PST_STAGE_HANDOFF : before);
 		for (unsigned i = 0; i < cnt; i++)
 			settle(w, &done[i], now_ns);
+		pst_stage_enter(before);
 		worked |= cnt > 0;
 	} while (cnt == PST_WRITER_BURST);
 	return worked;
@@ -191,6 +197,7 @@ pst_writer_loop(void *arg)
 {
 	struct pst_writer *w = arg;
 
+	pst_stages_begin(w->profile->rx_lcore_cnt + w->writer_idx);
 	for (;;) {
 		bool worked = pst_writer_turn(w);
 		/* Pairs with the release in pst_pipeline_stop. */

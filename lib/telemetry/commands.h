@@ -36,6 +36,7 @@ int pst_serve_sessions(struct pst_request *request);
 int pst_serve_sources(struct pst_request *request);
 int pst_serve_rules(struct pst_request *request);
 int pst_serve_reload(struct pst_request *request);
+int pst_serve_stages(struct pst_request *request);
 
 enum pst_row_fate {
 	PST_ROW_ADD,

@@ -93,6 +93,13 @@ pst_serve_page(struct pst_request *request, uint32_t total, pst_row_fn fill, voi
 
 /* ---- the commands ---- */
 
+#ifdef PST_STAGES
+#define STAGES(X)                                                                                  \
+	X(stages, "/penstock/stages", 1, "Where the time of the data cores goes. Params: FIRST")
+#else
+#define STAGES(X)
+#endif
+
 /* X(function, "command", parameters, "help": at most 127 bytes) */
 #define COMMANDS(X)                                                                                \
 	X(info, "/penstock/info", 0, "What runs: version, profile, uptime, phase, clock")          \
@@ -126,7 +133,8 @@ pst_serve_page(struct pst_request *request, uint32_t total, pst_row_fn fill, voi
 		"Senders by listener: events, bytes, rates, copies, gaps. Params: FIRST")          \
 	X(rules, "/penstock/rules", 1, "Rules in force with their counters. Params: FIRST")        \
 	X(reload, "/penstock/rules/reload", 0,                                                     \
-		"Loads the rules file anew; answers ok, generation, error. Takes no parameters")
+		"Loads the rules file anew; answers ok, generation, error. Takes no parameters")   \
+	STAGES(X)
 
 #define PST_X(fn, command, args_max, help)                                                         \
 	static int on_##fn(const char *cmd, const char *params, struct rte_tel_data *data)         \
