@@ -92,7 +92,6 @@ enum index_state {
 	INDEX_CLOSED, /* complete, with the entry of closing */
 	INDEX_LIVE,   /* being written: some entries are not there yet, or more than we know */
 	INDEX_LOOSE,  /* of a killed daemon: will be rebuilt */
-	INDEX_EITHER, /* complete, with or without the entry of closing */
 };
 
 static uint64_t
@@ -148,8 +147,6 @@ check_index(struct pst_verifying *v, int64_t base, enum pst_segment_file kind,
 	if (rc == 0)
 		rc = pst_image_compare(
 			disk, file, &final, state == INDEX_LIVE || state == INDEX_LOOSE);
-	if (rc == 0 && state == INDEX_EITHER)
-		rc = pst_image_compare(disk, file, image, false);
 	if (rc == 0 && state == INDEX_LOOSE)
 		pst_verify_note(v, name, first_difference(v, file, &final),
 			"stale: rebuilt at the next start");
@@ -241,9 +238,8 @@ state_of_index(const struct pst_verifying *v, bool last)
 	case PST_END_LIVE:
 		return INDEX_LIVE;
 	case PST_END_MARK:
+	case PST_END_SCAN: /* killed before its first mark, for all that is known */
 		return INDEX_LOOSE;
-	case PST_END_SCAN:
-		return INDEX_EITHER;
 	case PST_END_CLEAN:
 		break;
 	}
