@@ -1,16 +1,22 @@
 /* The books: by listener with every reason, by queue in sums. The full table of both is on the
  * telemetry socket: as metrics it would be queues x listeners x reasons. */
+#include <stdio.h>
+
 #include "metrics/families.h"
 
 /* ---- by listener ---- */
 
-static void
-by_listener(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+static bool
+listener(const struct pst_observation *o, uint32_t idx, struct pst_row *row)
 {
-	for (uint16_t l = 0; l <= o->profile->listener_cnt; l++)
-		pst_exposition_u64(x, pst_word_at(&o->listeners[l], offset), "listener",
-			pst_label_listener(o, l), NULL);
+	if (idx > o->profile->listener_cnt)
+		return false;
+	row->at = &o->listeners[idx];
+	row->name = pst_label_listener(o, idx);
+	return true;
 }
+
+static const struct pst_rows listeners = {"listener", listener};
 
 static void
 by_listener_and_verdict(
@@ -25,19 +31,19 @@ by_listener_and_verdict(
 }
 
 static void
-rejected(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+rejected(struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family)
 {
 	by_listener_and_verdict(x, o, PST_FRAME_CLASS_REJECTED);
 }
 
 static void
-ignored(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+ignored(struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family)
 {
 	by_listener_and_verdict(x, o, PST_FRAME_CLASS_IGNORED);
 }
 
 static void
-shed(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+shed(struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family)
 {
 	for (uint16_t l = 0; l <= o->profile->listener_cnt; l++)
 		for (unsigned r = 0; r < PST_SHED_CNT; r++)
@@ -46,94 +52,104 @@ shed(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
 }
 
 static void
-frames_residual(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+residual_by_listener(struct pst_exposition *x, const struct pst_observation *o,
+	int64_t (*residual)(const struct pst_cell *cell))
 {
 	for (uint16_t l = 0; l <= o->profile->listener_cnt; l++)
-		pst_exposition_i64(x, pst_cell_frames_residual(&o->listeners[l]), "listener",
-			pst_label_listener(o, l), NULL);
+		pst_exposition_i64(
+			x, residual(&o->listeners[l]), "listener", pst_label_listener(o, l), NULL);
 }
 
 static void
-events_residual(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+frames_residual(
+	struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family)
 {
-	for (uint16_t l = 0; l <= o->profile->listener_cnt; l++)
-		pst_exposition_i64(x, pst_cell_events_residual(&o->listeners[l]), "listener",
-			pst_label_listener(o, l), NULL);
+	residual_by_listener(x, o, pst_cell_frames_residual);
 }
 
-/* ---- senders: only how many, for a label of theirs would have no bound ---- */
-
 static void
-sources(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+events_residual(
+	struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family)
 {
-	pst_exposition_u64(x, o->sources.total, NULL);
+	residual_by_listener(x, o, pst_cell_events_residual);
 }
 
 static void
-sources_left(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
-{
-	pst_exposition_u64(x, o->sources.left_cnt, NULL);
-}
-
-static void
-missing(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+missing(struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family)
 {
 	pst_exposition_u64(x, o->sources.kept.gap_messages + o->sources.others.gap_messages, NULL);
 }
 
 /* ---- by queue ---- */
 
-static void
-by_queue(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+static bool
+queue(const struct pst_observation *o, uint32_t idx, struct pst_row *row)
 {
-	char label[PST_QUEUE_LABEL];
+	const struct pst_profile *profile = o->profile;
 
-	for (uint16_t q = 0; q < o->snapshot.book.shape.queue_cnt; q++)
-		pst_exposition_u64(x, pst_word_at(&o->queues[q], offset), "queue",
-			pst_label_queue(o, q, label), NULL);
+	if (idx > profile->queue_cnt)
+		return false;
+	row->at = &o->queues[idx];
+	row->name = row->text;
+	if (idx < profile->queue_cnt)
+		snprintf(row->text, sizeof(row->text), "%s/%u",
+			profile->ports[profile->queues[idx].port_idx].name,
+			profile->queues[idx].queue_id);
+	else
+		snprintf(row->text, sizeof(row->text), "kernel");
+	return true;
 }
+
+static const struct pst_rows queues = {"queue", queue};
 
 static void
 sum_by_queue(struct pst_exposition *x, const struct pst_observation *o,
 	uint64_t (*sum)(const struct pst_cell *cell))
 {
-	char label[PST_QUEUE_LABEL];
+	struct pst_row row;
 
-	for (uint16_t q = 0; q < o->snapshot.book.shape.queue_cnt; q++)
-		pst_exposition_u64(
-			x, sum(&o->queues[q]), "queue", pst_label_queue(o, q, label), NULL);
+	for (uint32_t q = 0; queue(o, q, &row); q++)
+		pst_exposition_u64(x, sum(row.at), "queue", row.name, NULL);
 }
 
 static void
-queue_rejected(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+queue_rejected(
+	struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family)
 {
 	sum_by_queue(x, o, pst_cell_rejected);
 }
 
 static void
-queue_ignored(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+queue_ignored(
+	struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family)
 {
 	sum_by_queue(x, o, pst_cell_ignored);
 }
 
 static void
-queue_shed(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+queue_shed(
+	struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family)
 {
 	sum_by_queue(x, o, pst_cell_shed);
 }
 
 /* ---- by stream ---- */
 
-static void
-by_stream(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+static bool
+stream(const struct pst_observation *o, uint32_t idx, struct pst_row *row)
 {
-	for (uint16_t s = 0; s < o->profile->stream_cnt; s++)
-		pst_exposition_u64(x, pst_word_at(&o->snapshot.book.streams[s], offset), "stream",
-			o->profile->streams[s].name, NULL);
+	if (idx >= o->profile->stream_cnt)
+		return false;
+	row->at = &o->snapshot.book.streams[idx];
+	row->name = o->profile->streams[idx].name;
+	return true;
 }
 
+static const struct pst_rows streams = {"stream", stream};
+
 static void
-stream_shed(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+stream_shed(
+	struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family)
 {
 	for (uint16_t s = 0; s < o->profile->stream_cnt; s++)
 		for (unsigned r = 0; r < PST_SHED_CNT; r++)
@@ -143,38 +159,30 @@ stream_shed(struct pst_exposition *x, const struct pst_observation *o, size_t of
 }
 
 static void
-stream_residual(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+stream_residual(
+	struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family)
 {
 	for (uint16_t s = 0; s < o->profile->stream_cnt; s++)
 		pst_exposition_i64(x, pst_stream_cell_residual(&o->snapshot.book.streams[s]),
 			"stream", o->profile->streams[s].name, NULL);
 }
 
-#define CELL(name, type, field, help)                                                              \
-	{                                                                                          \
-		name, PST_METRIC_##type, by_listener, offsetof(struct pst_cell, field), help       \
-	}
-#define QUEUE(name, field, help)                                                                   \
-	{                                                                                          \
-		name, PST_METRIC_COUNTER, by_queue, offsetof(struct pst_cell, field), help         \
-	}
-#define STREAM(name, type, field, help)                                                            \
-	{                                                                                          \
-		name, PST_METRIC_##type, by_stream, offsetof(struct pst_stream_cell, field), help  \
-	}
+#define CELL(...)   PST_ROWS(&listeners, struct pst_cell, __VA_ARGS__)
+#define QUEUE(...)  PST_ROWS(&queues, struct pst_cell, __VA_ARGS__)
+#define STREAM(...) PST_ROWS(&streams, struct pst_stream_cell, __VA_ARGS__)
 
 static const struct pst_family families[] = {
 	CELL("penstock_frames_polled_total", COUNTER, polled,
 		"Frames taken from ports and datagrams taken from the kernel path."),
 	CELL("penstock_frames_carried_total", COUNTER, verdict[PST_FRAME_CARRIED],
 		"Frames whose events were taken out."),
-	{"penstock_frames_rejected_total", PST_METRIC_COUNTER, rejected, 0,
+	{"penstock_frames_rejected_total", PST_METRIC_COUNTER, rejected,
 		"Frames that were malformed or refused, by reason."},
-	{"penstock_frames_ignored_total", PST_METRIC_COUNTER, ignored, 0,
+	{"penstock_frames_ignored_total", PST_METRIC_COUNTER, ignored,
 		"Well-formed frames with nothing to take, by reason."},
 	CELL("penstock_frames_in_handoff", GAUGE, in_handoff,
 		"Frames on their way to the lcore that owns their session."),
-	{"penstock_frames_residual", PST_METRIC_GAUGE, frames_residual, 0,
+	{"penstock_frames_residual", PST_METRIC_GAUGE, frames_residual,
 		"Frames that no counter explains: 0 at rest."},
 	CELL("penstock_events_found_total", COUNTER, found, "Events taken out of carried frames."),
 	CELL("penstock_events_stored_total", COUNTER, stored, "Events durable in their stream."),
@@ -186,21 +194,22 @@ static const struct pst_family families[] = {
 		"Copies of sequence numbers that were seen before."),
 	CELL("penstock_events_quarantined_total", COUNTER, quarantined,
 		"Events durable in the quarantine stream."),
-	{"penstock_events_shed_total", PST_METRIC_COUNTER, shed, 0, "Events lost, by reason."},
+	{"penstock_events_shed_total", PST_METRIC_COUNTER, shed, "Events lost, by reason."},
 	CELL("penstock_events_in_flight", GAUGE, in_flight,
 		"Events in batches that are not durable yet."),
-	{"penstock_events_residual", PST_METRIC_GAUGE, events_residual, 0,
+	{"penstock_events_residual", PST_METRIC_GAUGE, events_residual,
 		"Events that no counter explains: 0 at rest."},
 	CELL("penstock_payload_bytes_total", COUNTER, payload_bytes,
 		"UDP payload of carried frames."),
 	CELL("penstock_empty_lines_total", COUNTER, empty_lines, "Lines without a byte, skipped."),
 	CELL("penstock_events_late_total", COUNTER, late,
 		"Messages that filled a gap of their session."),
-	{"penstock_events_missing_total", PST_METRIC_COUNTER, missing, 0,
+	{"penstock_events_missing_total", PST_METRIC_COUNTER, missing,
 		"Sequence numbers that were found to be missing; some may come late."},
-	{"penstock_sources", PST_METRIC_GAUGE, sources, 0, "Senders that are counted one by one."},
-	{"penstock_sources_left_total", PST_METRIC_COUNTER, sources_left, 0,
-		"Senders whose counts were added to the others' to make room."},
+	/* Senders: only how many, for a label of theirs would have no bound. */
+	PST_WHOLE("penstock_sources", GAUGE, sources.total, "Senders that are counted one by one."),
+	PST_WHOLE("penstock_sources_left_total", COUNTER, sources.left_cnt,
+		"Senders whose counts were added to the others' to make room."),
 	CELL("penstock_events_untracked_total", COUNTER, untracked,
 		"Messages stored without knowing whether they are copies."),
 	CELL("penstock_events_quarantine_cut_total", COUNTER, quarantine_cut,
@@ -212,18 +221,19 @@ static const struct pst_family families[] = {
 	CELL("penstock_scan_errors_total", COUNTER, scan_errors,
 		"Events kept because the scan failed."),
 
-	QUEUE("penstock_queue_frames_polled_total", polled, "Frames taken from the queue."),
-	QUEUE("penstock_queue_frames_carried_total", verdict[PST_FRAME_CARRIED],
+	QUEUE("penstock_queue_frames_polled_total", COUNTER, polled,
+		"Frames taken from the queue."),
+	QUEUE("penstock_queue_frames_carried_total", COUNTER, verdict[PST_FRAME_CARRIED],
 		"Frames of the queue whose events were taken out."),
-	{"penstock_queue_frames_rejected_total", PST_METRIC_COUNTER, queue_rejected, 0,
+	{"penstock_queue_frames_rejected_total", PST_METRIC_COUNTER, queue_rejected,
 		"Frames of the queue that were malformed or refused, whatever the reason."},
-	{"penstock_queue_frames_ignored_total", PST_METRIC_COUNTER, queue_ignored, 0,
+	{"penstock_queue_frames_ignored_total", PST_METRIC_COUNTER, queue_ignored,
 		"Frames of the queue with nothing to take, whatever the reason."},
-	QUEUE("penstock_queue_events_found_total", found,
+	QUEUE("penstock_queue_events_found_total", COUNTER, found,
 		"Events taken out of the queue's frames."),
-	QUEUE("penstock_queue_events_stored_total", stored,
+	QUEUE("penstock_queue_events_stored_total", COUNTER, stored,
 		"Events of the queue that are durable."),
-	{"penstock_queue_events_shed_total", PST_METRIC_COUNTER, queue_shed, 0,
+	{"penstock_queue_events_shed_total", PST_METRIC_COUNTER, queue_shed,
 		"Events of the queue that were lost, whatever the reason."},
 
 	STREAM("penstock_stream_routed_total", COUNTER, routed_in,
@@ -231,11 +241,11 @@ static const struct pst_family families[] = {
 	STREAM("penstock_stream_internal_total", COUNTER, internal,
 		"Records of penstock's own that were to be stored in the stream."),
 	STREAM("penstock_stream_stored_total", COUNTER, stored, "Records durable in the stream."),
-	{"penstock_stream_shed_total", PST_METRIC_COUNTER, stream_shed, 0,
+	{"penstock_stream_shed_total", PST_METRIC_COUNTER, stream_shed,
 		"Records of the stream that were lost, by reason."},
 	STREAM("penstock_stream_in_flight", GAUGE, in_flight,
 		"Records of the stream in batches that are not durable yet."),
-	{"penstock_stream_residual", PST_METRIC_GAUGE, stream_residual, 0,
+	{"penstock_stream_residual", PST_METRIC_GAUGE, stream_residual,
 		"Records of the stream that no counter explains: 0 at rest."},
 };
 

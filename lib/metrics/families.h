@@ -5,14 +5,47 @@
 #include "metrics/exposition.h"
 #include "metrics/observation.h"
 
+/* A number in a struct: a bool, or 4 or 8 bytes without a sign. */
+struct pst_field {
+	uint32_t offset;
+	uint32_t bytes;
+};
+#define PST_FIELD(type, field)                                                                     \
+	{                                                                                          \
+		offsetof(type, field), sizeof(((const type *)NULL)->field)                         \
+	}
+
+/* One of the things that a metric has a sample for. */
+#define PST_LABEL_MAX 48
+struct pst_row {
+	const void *at;           /* its struct; NULL: it has no such numbers, and no sample */
+	const char *name;         /* the label's value */
+	char text[PST_LABEL_MAX]; /* room for it */
+};
+
+/* All of a kind: the label that tells them apart (NULL: there is one, without a label), and each of
+ * them by number; false: there are no more. */
+struct pst_rows {
+	const char *label;
+	bool (*get)(const struct pst_observation *o, uint32_t idx, struct pst_row *row);
+};
+
 struct pst_family {
 	const char *name;
 	enum pst_metric_type type;
-	/* Writes all samples; offset is that of the field it shows, in the struct it knows. */
-	void (*write)(struct pst_exposition *x, const struct pst_observation *o, size_t offset);
-	size_t offset;
+	/* Writes all samples: pst_write_rows, or what knows more than a field. */
+	void (*write)(struct pst_exposition *x, const struct pst_observation *o,
+		const struct pst_family *family);
 	const char *help;
+	const struct pst_rows *rows;
+	struct pst_field field; /* of each row */
 };
+
+/* A family that is a field of each row; type: COUNTER or GAUGE. */
+#define PST_ROWS(rows, row_type, name, type, field, help)                                          \
+	{                                                                                          \
+		name, PST_METRIC_##type, pst_write_rows, help, rows, PST_FIELD(row_type, field)    \
+	}
 
 struct pst_families {
 	const struct pst_family *families;
@@ -29,26 +62,18 @@ extern const struct pst_families pst_families_daemon; /* daemon.c: what runs, ru
 /* All of them. */
 void pst_families_write(struct pst_exposition *x, const struct pst_observation *o);
 
-/* Label values; PST_QUEUE_LABEL bytes hold any queue's. */
-#define PST_QUEUE_LABEL 48
-const char *pst_label_listener(const struct pst_observation *o, uint16_t listener_idx);
-const char *pst_label_queue(
-	const struct pst_observation *o, uint16_t queue_idx, char text[PST_QUEUE_LABEL]);
+/* A sample for each row; the second one's fields are nanoseconds, and written as seconds. */
+void pst_write_rows(
+	struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family);
+void pst_write_rows_seconds(
+	struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family);
+uint64_t pst_number_at(const void *row, struct pst_field field);
 
-static inline uint64_t
-pst_word_at(const void *base, size_t offset)
-{
-	uint64_t word;
-	memcpy(&word, (const char *)base + offset, sizeof(word));
-	return word;
-}
+/* The observation itself, as a single row. */
+extern const struct pst_rows pst_rows_whole;
+#define PST_WHOLE(...) PST_ROWS(&pst_rows_whole, struct pst_observation, __VA_ARGS__)
 
-static inline uint32_t
-pst_half_at(const void *base, size_t offset)
-{
-	uint32_t half;
-	memcpy(&half, (const char *)base + offset, sizeof(half));
-	return half;
-}
+/* A label's value. */
+const char *pst_label_listener(const struct pst_observation *o, uint32_t listener_idx);
 
 #endif

@@ -4,119 +4,75 @@
 #include "base/clock.h"
 #include "metrics/families.h"
 
-#define LABEL 16
-
-static const char *
-label(char text[LABEL], const char *kind, uint16_t idx)
+static bool
+rx_lcore(const struct pst_observation *o, uint32_t idx, struct pst_row *row)
 {
-	snprintf(text, LABEL, "%s%u", kind, idx);
-	return text;
+	if (idx >= o->profile->rx_lcore_cnt)
+		return false;
+	row->at = &o->snapshot.rx[idx];
+	row->name = row->text;
+	snprintf(row->text, sizeof(row->text), "rx%u", idx);
+	return true;
 }
+
+static bool
+writer(const struct pst_observation *o, uint32_t idx, struct pst_row *row)
+{
+	if (idx >= o->profile->writer_cnt)
+		return false;
+	row->at = &o->snapshot.writers[idx];
+	row->name = row->text;
+	snprintf(row->text, sizeof(row->text), "writer%u", idx);
+	return true;
+}
+
+static const struct pst_rows rx_lcores = {"lcore", rx_lcore};
+static const struct pst_rows writers = {"lcore", writer};
 
 /* ---- of both kinds ---- */
 
 static void
-lcore_info(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+lcore_info(
+	struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family)
 {
-	char lcore[LABEL], cpu[LABEL];
+	struct pst_row row;
+	char cpu[16];
 
-	for (uint16_t i = 0; i < o->profile->rx_lcore_cnt; i++)
-		pst_exposition_u64(x, 1, "lcore", label(lcore, "rx", i), "cpu",
-			label(cpu, "", o->profile->core_rx[i]), NULL);
-	for (uint16_t i = 0; i < o->profile->writer_cnt; i++)
-		pst_exposition_u64(x, 1, "lcore", label(lcore, "writer", i), "cpu",
-			label(cpu, "", o->profile->core_writer[i]), NULL);
+	for (uint32_t i = 0; rx_lcore(o, i, &row); i++) {
+		snprintf(cpu, sizeof(cpu), "%u", o->profile->core_rx[i]);
+		pst_exposition_u64(x, 1, "lcore", row.name, "cpu", cpu, NULL);
+	}
+	for (uint32_t i = 0; writer(o, i, &row); i++) {
+		snprintf(cpu, sizeof(cpu), "%u", o->profile->core_writer[i]);
+		pst_exposition_u64(x, 1, "lcore", row.name, "cpu", cpu, NULL);
+	}
 }
 
 static void
-turns(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+turns(struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family)
 {
-	char text[LABEL];
+	struct pst_row row;
 
-	for (uint16_t i = 0; i < o->profile->rx_lcore_cnt; i++)
-		pst_exposition_u64(
-			x, o->snapshot.rx[i].turn_cnt, "lcore", label(text, "rx", i), NULL);
-	for (uint16_t i = 0; i < o->profile->writer_cnt; i++)
-		pst_exposition_u64(x, o->snapshot.writers[i].turn_cnt, "lcore",
-			label(text, "writer", i), NULL);
+	for (uint32_t i = 0; rx_lcore(o, i, &row); i++)
+		pst_exposition_u64(x, o->snapshot.rx[i].turn_cnt, "lcore", row.name, NULL);
+	for (uint32_t i = 0; writer(o, i, &row); i++)
+		pst_exposition_u64(x, o->snapshot.writers[i].turn_cnt, "lcore", row.name, NULL);
 }
 
 static void
-busy(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+busy(struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family)
 {
-	char text[LABEL];
+	struct pst_row row;
 
-	for (uint16_t i = 0; i < o->profile->rx_lcore_cnt; i++)
+	for (uint32_t i = 0; rx_lcore(o, i, &row); i++)
 		pst_exposition_seconds(x, pst_clock_duration_ns(o->snapshot.rx[i].busy_tsc),
-			"lcore", label(text, "rx", i), NULL);
-	for (uint16_t i = 0; i < o->profile->writer_cnt; i++)
+			"lcore", row.name, NULL);
+	for (uint32_t i = 0; writer(o, i, &row); i++)
 		pst_exposition_seconds(x, pst_clock_duration_ns(o->snapshot.writers[i].busy_tsc),
-			"lcore", label(text, "writer", i), NULL);
+			"lcore", row.name, NULL);
 }
 
-/* ---- rx ---- */
-
-static void
-by_rx(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
-{
-	char text[LABEL];
-
-	for (uint16_t i = 0; i < o->profile->rx_lcore_cnt; i++)
-		pst_exposition_u64(x, pst_word_at(&o->snapshot.rx[i], offset), "lcore",
-			label(text, "rx", i), NULL);
-}
-
-static void
-half_by_rx(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
-{
-	char text[LABEL];
-
-	for (uint16_t i = 0; i < o->profile->rx_lcore_cnt; i++)
-		pst_exposition_u64(x, pst_half_at(&o->snapshot.rx[i], offset), "lcore",
-			label(text, "rx", i), NULL);
-}
-
-static void
-clock_held(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
-{
-	char text[LABEL];
-
-	for (uint16_t i = 0; i < o->profile->rx_lcore_cnt; i++)
-		pst_exposition_seconds(x, o->snapshot.rx[i].clock_held_ns_max, "lcore",
-			label(text, "rx", i), NULL);
-}
-
-/* ---- writers ---- */
-
-static void
-by_writer(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
-{
-	char text[LABEL];
-
-	for (uint16_t i = 0; i < o->profile->writer_cnt; i++)
-		pst_exposition_u64(x, pst_word_at(&o->snapshot.writers[i], offset), "lcore",
-			label(text, "writer", i), NULL);
-}
-
-static void
-half_by_writer(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
-{
-	char text[LABEL];
-
-	for (uint16_t i = 0; i < o->profile->writer_cnt; i++)
-		pst_exposition_u64(x, pst_half_at(&o->snapshot.writers[i], offset), "lcore",
-			label(text, "writer", i), NULL);
-}
-
-static void
-direct(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
-{
-	char text[LABEL];
-
-	for (uint16_t i = 0; i < o->profile->writer_cnt; i++)
-		pst_exposition_u64(x, o->snapshot.writers[i].appender.direct, "lcore",
-			label(text, "writer", i), NULL);
-}
+/* ---- latency ---- */
 
 /* Bounds are powers of two, in which the histograms' own buckets end: no bucket is split. */
 #define LATENCY_BITS_FIRST 15 /* 32.8 us */
@@ -141,71 +97,62 @@ latency_buckets(struct pst_exposition *x, const struct pst_latency *latency, con
 }
 
 static void
-latency(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+latency(struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family)
 {
-	char lcore[LABEL];
+	struct pst_row row;
 
-	for (uint16_t i = 0; i < o->profile->writer_cnt; i++)
+	for (uint32_t i = 0; writer(o, i, &row); i++)
 		for (unsigned s = 0; s < PST_LATENCY_STAGE_CNT; s++) {
 			const struct pst_latency *stage = &o->snapshot.latency[i][s];
 			const char *name = pst_latency_stage_name(s);
-			label(lcore, "writer", i);
 			pst_exposition_part(x, "_bucket");
-			latency_buckets(x, stage, lcore, name);
+			latency_buckets(x, stage, row.name, name);
 			pst_exposition_part(x, "_sum");
 			pst_exposition_seconds(
-				x, stage->sum_ns, "lcore", lcore, "stage", name, NULL);
+				x, stage->sum_ns, "lcore", row.name, "stage", name, NULL);
 			pst_exposition_part(x, "_count");
-			pst_exposition_u64(x, stage->cnt, "lcore", lcore, "stage", name, NULL);
+			pst_exposition_u64(x, stage->cnt, "lcore", row.name, "stage", name, NULL);
 		}
 }
 
-#define RX(name, type, write, field, help)                                                         \
-	{                                                                                          \
-		name, PST_METRIC_##type, write, offsetof(struct pst_rx_stats, field), help         \
-	}
-#define WRITER(name, type, write, field, help)                                                     \
-	{                                                                                          \
-		name, PST_METRIC_##type, write, offsetof(struct pst_writer_stats, field), help     \
-	}
+#define RX(...)     PST_ROWS(&rx_lcores, struct pst_rx_stats, __VA_ARGS__)
+#define WRITER(...) PST_ROWS(&writers, struct pst_writer_stats, __VA_ARGS__)
 
 static const struct pst_family families[] = {
-	{"penstock_lcore_info", PST_METRIC_GAUGE, lcore_info, 0, "1; the CPU of each lcore."},
-	{"penstock_lcore_turns_total", PST_METRIC_COUNTER, turns, 0, "Turns of the lcore's loop."},
-	{"penstock_lcore_busy_seconds_total", PST_METRIC_COUNTER, busy, 0,
+	{"penstock_lcore_info", PST_METRIC_GAUGE, lcore_info, "1; the CPU of each lcore."},
+	{"penstock_lcore_turns_total", PST_METRIC_COUNTER, turns, "Turns of the lcore's loop."},
+	{"penstock_lcore_busy_seconds_total", PST_METRIC_COUNTER, busy,
 		"Time in turns that found work: its rate is the busy share."},
 
-	RX("penstock_rx_batches_sealed_total", COUNTER, by_rx, batch_sealed_cnt,
+	RX("penstock_rx_batches_sealed_total", COUNTER, batch_sealed_cnt,
 		"Batches given to the writers."),
-	RX("penstock_rx_batch_plain_bytes_total", COUNTER, by_rx, batch_plain_bytes,
+	RX("penstock_rx_batch_plain_bytes_total", COUNTER, batch_plain_bytes,
 		"Bytes of records stored uncompressed, as LZ4 would have gained too little."),
-	RX("penstock_rx_batch_buffers", GAUGE, half_by_rx, batch_cnt,
-		"Batch buffers of the rx lcore."),
-	RX("penstock_rx_batch_buffers_free", GAUGE, half_by_rx, batch_home_cnt,
+	RX("penstock_rx_batch_buffers", GAUGE, batch_cnt, "Batch buffers of the rx lcore."),
+	RX("penstock_rx_batch_buffers_free", GAUGE, batch_home_cnt,
 		"Batch buffers that are empty and in hand; at 0 events are shed."),
-	RX("penstock_rx_sessions", GAUGE, half_by_rx, session_cnt, "MoldUDP64 sessions followed."),
-	RX("penstock_rx_session_table_full_total", COUNTER, by_rx, session_full_cnt,
+	RX("penstock_rx_sessions", GAUGE, session_cnt, "MoldUDP64 sessions followed."),
+	RX("penstock_rx_session_table_full_total", COUNTER, session_full_cnt,
 		"Packets of sessions that found no room in the table."),
-	{"penstock_rx_clock_held_seconds_max", PST_METRIC_GAUGE, clock_held, 0,
-		"Longest time that event times were held back after the clock went backwards."},
+	{"penstock_rx_clock_held_seconds_max", PST_METRIC_GAUGE, pst_write_rows_seconds,
+		"Longest time that event times were held back after the clock went backwards.",
+		&rx_lcores, PST_FIELD(struct pst_rx_stats, clock_held_ns_max)},
 
-	{"penstock_event_latency_seconds", PST_METRIC_HISTOGRAM, latency, 0,
+	{"penstock_event_latency_seconds", PST_METRIC_HISTOGRAM, latency,
 		"From an event's arrival to its batch being sealed, written, durable."},
-	WRITER("penstock_writer_ring_batches", GAUGE, half_by_writer, ring_used,
+	WRITER("penstock_writer_ring_batches", GAUGE, ring_used,
 		"Batches that wait for the writer."),
-	WRITER("penstock_writer_ring_capacity_batches", GAUGE, half_by_writer, ring_size,
+	WRITER("penstock_writer_ring_capacity_batches", GAUGE, ring_size,
 		"Batches that can wait for the writer."),
-	WRITER("penstock_writer_writes_total", COUNTER, by_writer, appender.write_cnt,
-		"Writes to the drive."),
-	WRITER("penstock_writer_written_bytes_total", COUNTER, by_writer, appender.write_bytes,
+	WRITER("penstock_writer_writes_total", COUNTER, appender.write_cnt, "Writes to the drive."),
+	WRITER("penstock_writer_written_bytes_total", COUNTER, appender.write_bytes,
 		"Bytes of these writes, rewritten blocks and padding included."),
-	WRITER("penstock_writer_syncs_total", COUNTER, by_writer, appender.sync_cnt,
-		"Syncs to the drive."),
-	WRITER("penstock_writer_in_flight_bytes", GAUGE, by_writer, appender.in_flight_bytes,
+	WRITER("penstock_writer_syncs_total", COUNTER, appender.sync_cnt, "Syncs to the drive."),
+	WRITER("penstock_writer_in_flight_bytes", GAUGE, appender.in_flight_bytes,
 		"Bytes of writes that are under way."),
-	WRITER("penstock_writer_unsynced_bytes", GAUGE, by_writer, appender.unsynced_bytes,
+	WRITER("penstock_writer_unsynced_bytes", GAUGE, appender.unsynced_bytes,
 		"Bytes written that no sync covers yet."),
-	{"penstock_writer_direct_io", PST_METRIC_GAUGE, direct, 0, "1: O_DIRECT is in use."},
+	WRITER("penstock_writer_direct_io", GAUGE, appender.direct, "1: O_DIRECT is in use."),
 };
 
 const struct pst_families pst_families_lcores = {families, PST_ARRAY_CNT(families)};

@@ -1,102 +1,73 @@
 /* The streams' logs on disk, summed over their partitions. */
 #include "metrics/families.h"
 
-static void
-by_stream(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+static bool
+stream(const struct pst_observation *o, uint32_t idx, struct pst_row *row)
 {
-	for (uint16_t s = 0; s < o->profile->stream_cnt; s++)
-		pst_exposition_u64(x, pst_word_at(&o->logs[s], offset), "stream",
-			o->profile->streams[s].name, NULL);
+	if (idx >= o->profile->stream_cnt)
+		return false;
+	row->at = &o->logs[idx];
+	row->name = o->profile->streams[idx].name;
+	return true;
 }
 
-static void
-partitions(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
-{
-	for (uint16_t s = 0; s < o->profile->stream_cnt; s++)
-		pst_exposition_u64(
-			x, o->logs[s].partition_cnt, "stream", o->profile->streams[s].name, NULL);
-}
-
-static void
-failed(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
-{
-	for (uint16_t s = 0; s < o->profile->stream_cnt; s++)
-		pst_exposition_u64(
-			x, o->logs[s].failed_cnt, "stream", o->profile->streams[s].name, NULL);
-}
+static const struct pst_rows streams = {"stream", stream};
 
 /* ---- data directories ---- */
 
-static void
-by_directory(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+static bool
+directory(const struct pst_observation *o, uint32_t idx, struct pst_row *row)
 {
-	for (uint16_t d = 0; d < o->profile->data_dir_cnt; d++)
-		pst_exposition_u64(x, pst_word_at(&o->drives[d], offset), "dir",
-			o->profile->data_dirs[d], NULL);
+	if (idx >= o->profile->data_dir_cnt)
+		return false;
+	row->at = &o->drives[idx];
+	row->name = o->profile->data_dirs[idx];
+	return true;
 }
 
+static const struct pst_rows directories = {"dir", directory};
+
 static void
-drive_ok(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+drive_ok(struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family)
 {
 	for (uint16_t d = 0; d < o->profile->data_dir_cnt; d++)
 		pst_exposition_u64(x, o->drives[d].info.state == PST_DRIVE_OK, "dir",
 			o->profile->data_dirs[d], NULL);
 }
 
-static void
-drive_full(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
-{
-	for (uint16_t d = 0; d < o->profile->data_dir_cnt; d++)
-		pst_exposition_u64(
-			x, o->drives[d].fullness.full, "dir", o->profile->data_dirs[d], NULL);
-}
-
 /* ---- what recovery found at the start, all partitions together ---- */
 
 static void
-recovery_time(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+recovery_time(
+	struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family)
 {
 	pst_exposition_seconds(x, o->pipeline->recovery_ns, NULL);
 }
 
 static void
-recovery_sum(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
+recovery_sum(
+	struct pst_exposition *x, const struct pst_observation *o, const struct pst_family *family)
 {
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < o->pipeline->log_cnt; i++)
-		sum += pst_word_at(&o->pipeline->logs[i].recovery, offset);
+		sum += pst_number_at(&o->pipeline->logs[i].recovery, family->field);
 	pst_exposition_u64(x, sum, NULL);
 }
 
-static void
-recovery_findings(struct pst_exposition *x, const struct pst_observation *o, size_t offset)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < o->pipeline->log_cnt; i++)
-		sum += o->pipeline->logs[i].recovery.item_cnt;
-	pst_exposition_u64(x, sum, NULL);
-}
-
-#define SPACE(name, type, field, help)                                                             \
-	{                                                                                          \
-		name, PST_METRIC_##type, by_directory, offsetof(struct pst_drive_row, field), help \
-	}
+#define LOG(...)   PST_ROWS(&streams, struct pst_stream_logs, __VA_ARGS__)
+#define SPACE(...) PST_ROWS(&directories, struct pst_drive_row, __VA_ARGS__)
 #define RECOVERY(name, field, help)                                                                \
 	{                                                                                          \
-		name, PST_METRIC_GAUGE, recovery_sum, offsetof(struct pst_recovery, field), help   \
-	}
-#define LOG(name, type, field, help)                                                               \
-	{                                                                                          \
-		name, PST_METRIC_##type, by_stream, offsetof(struct pst_stream_logs, field), help  \
+		name, PST_METRIC_GAUGE, recovery_sum, help, NULL,                                  \
+			PST_FIELD(struct pst_recovery, field)                                      \
 	}
 
 static const struct pst_family families[] = {
-	{"penstock_log_partitions", PST_METRIC_GAUGE, partitions, 0,
-		"Partitions of the stream that are written."},
-	{"penstock_log_failed_partitions", PST_METRIC_GAUGE, failed, 0,
-		"Partitions that failed in this run and take nothing more."},
+	LOG("penstock_log_partitions", GAUGE, partition_cnt,
+		"Partitions of the stream that are written."),
+	LOG("penstock_log_failed_partitions", GAUGE, failed_cnt,
+		"Partitions that failed in this run and take nothing more."),
 	LOG("penstock_log_durable_lag_records", GAUGE, lag_cnt,
 		"Records appended that are not durable yet."),
 	LOG("penstock_log_segments", GAUGE, segment_cnt, "Segments kept."),
@@ -112,10 +83,10 @@ static const struct pst_family families[] = {
 		"Segments removed by retention."),
 	LOG("penstock_log_retired_bytes_total", COUNTER, retired_bytes,
 		"Bytes of the segments removed by retention."),
-	{"penstock_data_ok", PST_METRIC_GAUGE, drive_ok, 0,
+	{"penstock_data_ok", PST_METRIC_GAUGE, drive_ok,
 		"1: the data directory's drive is sound; 0: it failed, or is missing."},
-	{"penstock_data_full", PST_METRIC_GAUGE, drive_full, 0,
-		"1: the data directory's disk is full, no new batch is taken; 0: not."},
+	SPACE("penstock_data_full", GAUGE, fullness.full,
+		"1: the data directory's disk is full, no new batch is taken; 0: not."),
 	SPACE("penstock_data_full_total", COUNTER, fullness.full_cnt,
 		"Times that the data directory's disk became full."),
 	SPACE("penstock_data_retired_early_bytes_total", COUNTER, fullness.retired_bytes,
@@ -123,7 +94,7 @@ static const struct pst_family families[] = {
 	SPACE("penstock_data_size_bytes", GAUGE, space_bytes,
 		"Size of the data directory's filesystem."),
 	SPACE("penstock_data_free_bytes", GAUGE, free_bytes, "Free of it for the daemon."),
-	{"penstock_recovery_seconds", PST_METRIC_GAUGE, recovery_time, 0,
+	{"penstock_recovery_seconds", PST_METRIC_GAUGE, recovery_time,
 		"How long recovery took at the start."},
 	RECOVERY("penstock_recovery_checked_bytes", checked_bytes,
 		"Bytes that recovery walked through at the start."),
@@ -131,8 +102,8 @@ static const struct pst_family families[] = {
 		"Bytes of torn tails, never acknowledged, that recovery cut at the start."),
 	RECOVERY("penstock_recovery_set_aside_bytes", set_aside_bytes,
 		"Bytes of damage that recovery set aside at the start."),
-	{"penstock_recovery_findings", PST_METRIC_GAUGE, recovery_findings, 0,
-		"What recovery found and did at the start: so many things."},
+	RECOVERY("penstock_recovery_findings", item_cnt,
+		"What recovery found and did at the start: so many things."),
 };
 
 const struct pst_families pst_families_logs = {families, PST_ARRAY_CNT(families)};
