@@ -54,7 +54,7 @@ struct pst_account {
  * much at most is a record's latency said to be longer than it was. */
 struct pst_arrival {
 	uint64_t tsc;
-	uint32_t record_cnt;
+	uint32_t record_first; /* of the batch; up to the next arrival's */
 };
 
 #define PST_BATCH_ARRIVALS_MAX 16 /* the last one takes what comes late */

@@ -49,6 +49,7 @@ struct pst_rx_open {
 	struct pst_log_place place; /* replaced through the mailbox */
 	uint16_t queue_idx;         /* of its partition */
 	uint32_t last_account;      /* index of the account used last */
+	uint64_t arrival_until_tsc; /* what comes later begins another arrival */
 };
 
 /* A queue that this lcore polls. */

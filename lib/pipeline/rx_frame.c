@@ -15,7 +15,6 @@ struct datagram {
 	const uint8_t *payload;
 	uint32_t payload_len;
 	struct pst_record record; /* key, time; the rest per event */
-	uint64_t gap_messages;    /* that it showed to be missing */
 };
 
 /* Gives the event to a stream. False: shed. */
@@ -214,6 +213,19 @@ mold_gather(struct pst_rx *rx, struct datagram *d, struct pst_session *session,
 	}
 }
 
+/* Adds to its sender's counts what the frame meant to its session, if that is followed; missed,
+ * duplicate: before it. */
+static void
+count_sequence(const struct datagram *d, const struct pst_session *session, uint64_t missed,
+	uint64_t duplicate)
+{
+	const struct pst_source_count count = {
+		.duplicate = d->cell->duplicate - duplicate,
+		.gap_messages = session ? pst_session_gap_messages(session) - missed : 0,
+	};
+	pst_source_add(d->source, &count);
+}
+
 static enum pst_frame_verdict
 run_mold(struct pst_rx *rx, struct datagram *d, const struct pst_mold *mold,
 	enum pst_frame_verdict verdict)
@@ -224,15 +236,15 @@ run_mold(struct pst_rx *rx, struct datagram *d, const struct pst_mold *mold,
 	struct gathered g;
 	uint64_t seq = mold->sequence;
 	uint64_t missed = session ? pst_session_gap_messages(session) : 0;
+	uint64_t duplicate = d->cell->duplicate;
 
 	if (session)
 		session->bytes += d->payload_len;
 	if (verdict != PST_FRAME_CARRIED) {
-		if (session) {
+		if (session)
 			pst_session_heartbeat(session, mold->sequence,
 				verdict == PST_FRAME_END_OF_SESSION, rx->now_ns);
-			d->gap_messages = pst_session_gap_messages(session) - missed;
-		}
+		count_sequence(d, session, missed, duplicate);
 		return verdict;
 	}
 	/* One lcore's sessions share one partition: a session's order is a partition's order. */
@@ -246,8 +258,7 @@ run_mold(struct pst_rx *rx, struct datagram *d, const struct pst_mold *mold,
 		pst_stage_enter(before);
 		events_run(rx, d, &g, session);
 	} while (g.cnt == PST_RULES_FRAME_EVENTS_MAX);
-	if (session)
-		d->gap_messages = pst_session_gap_messages(session) - missed;
+	count_sequence(d, session, missed, duplicate);
 	return PST_FRAME_CARRIED;
 }
 
@@ -300,23 +311,21 @@ handed_over(struct pst_rx *rx, struct datagram *d, const struct pst_mold *mold,
 	return false;
 }
 
-/* Adds a frame to its sender's counts, after its fate was booked; found, duplicate: what the cell
- * had before. */
+/* Adds a frame and the events found in it to its sender's counts, after its fate was booked. */
 static void
-count_source(struct pst_rx *rx, const struct datagram *d, enum pst_frame_verdict verdict,
-	uint64_t found, uint64_t duplicate)
+count_source(const struct datagram *d, enum pst_frame_verdict verdict, uint64_t events)
 {
+	struct pst_source_count count = {.frames = 1, .events = events};
+
+	if (pst_likely(verdict == PST_FRAME_CARRIED)) {
+		count.bytes = d->payload_len;
+		pst_source_add(d->source, &count);
+		return;
+	}
 	enum pst_frame_class class = pst_frame_verdict_class(verdict);
-	const struct pst_source_count count = {
-		.frames = 1,
-		.rejected = class == PST_FRAME_CLASS_REJECTED,
-		.ignored = class == PST_FRAME_CLASS_IGNORED,
-		.events = d->cell->found - found,
-		.duplicate = d->cell->duplicate - duplicate,
-		.bytes = verdict == PST_FRAME_CARRIED ? d->payload_len : 0,
-		.gap_messages = d->gap_messages,
-	};
-	pst_source_add(rx->sources, &count);
+	count.rejected = class == PST_FRAME_CLASS_REJECTED;
+	count.ignored = class == PST_FRAME_CLASS_IGNORED;
+	pst_source_add(d->source, &count);
 }
 
 /* Books the fate of a datagram that a listener takes; whole is what the quarantine keeps. */
@@ -335,7 +344,7 @@ datagram_run(struct pst_rx *rx, struct datagram *d, bool forwarded, const uint8_
 			return;
 		PST_ASSERT(!forwarded || verdict != PST_FRAME_HANDOFF_FULL);
 	}
-	uint64_t found = d->cell->found, duplicate = d->cell->duplicate;
+	uint64_t found = d->cell->found;
 	d->source = pst_source_get(rx->sources, d->listener_idx, d->src, rx->now_ns);
 	if (!is_mold)
 		verdict = run_plain(rx, d);
@@ -346,7 +355,7 @@ datagram_run(struct pst_rx *rx, struct datagram *d, bool forwarded, const uint8_
 		d->cell->payload_bytes += d->payload_len;
 	else if (pst_frame_verdict_class(verdict) == PST_FRAME_CLASS_REJECTED)
 		pst_rx_quarantine_frame(rx, d->queue, verdict, d->source, whole, whole_len);
-	count_source(rx, d, verdict, found, duplicate);
+	count_source(d, verdict, d->cell->found - found);
 }
 
 static struct datagram
@@ -384,7 +393,7 @@ pst_rx_refuse(struct pst_rx *rx, struct pst_rx_queue *queue, uint16_t listener_i
 	d.source = pst_source_get(rx->sources, listener_idx, src, rx->now_ns);
 	if (pst_frame_verdict_class(verdict) == PST_FRAME_CLASS_REJECTED)
 		pst_rx_quarantine_frame(rx, queue, verdict, d.source, data, len);
-	count_source(rx, &d, verdict, d.cell->found, d.cell->duplicate);
+	count_source(&d, verdict, 0);
 }
 
 void

@@ -5,6 +5,19 @@
 #include "base/stages.h"
 #include "pipeline/rx.h"
 
+/* The batch's next record, and those that come soon after it, arrived with this burst. */
+static void
+open_arrival(const struct pst_rx *rx, struct pst_rx_open *open)
+{
+	struct pst_batch_buf *buf = open->buf;
+
+	buf->arrivals[buf->arrival_cnt++] = (struct pst_arrival){
+		.tsc = rx->now_tsc, .record_first = buf->record_cnt};
+	bool last = buf->arrival_cnt == PST_BATCH_ARRIVALS_MAX;
+	uint64_t width_tsc = rx->batch_age_max_tsc / PST_BATCH_ARRIVALS_MAX;
+	open->arrival_until_tsc = last ? UINT64_MAX : rx->now_tsc + width_tsc;
+}
+
 static bool
 open_begin(struct pst_rx *rx, struct pst_rx_open *open, uint16_t stream_idx)
 {
@@ -13,8 +26,7 @@ open_begin(struct pst_rx *rx, struct pst_rx_open *open, uint16_t stream_idx)
 	struct pst_batch_buf *buf = rx->home_stack[--rx->home_cnt];
 	buf->stream_idx = stream_idx;
 	buf->place = open->place;
-	buf->arrival_cnt = 1;
-	buf->arrivals[0] = (struct pst_arrival){.tsc = rx->now_tsc};
+	buf->arrival_cnt = 0;
 	buf->queue_idx = open->queue_idx;
 	buf->rules_generation = rx->rules.generation;
 	buf->account_cnt = 0;
@@ -23,6 +35,7 @@ open_begin(struct pst_rx *rx, struct pst_rx_open *open, uint16_t stream_idx)
 	pst_batch_begin(open->encoder, buf->wire);
 	open->buf = buf;
 	open->last_account = 0;
+	open_arrival(rx, open);
 	return true;
 }
 
@@ -76,21 +89,6 @@ open_append(struct pst_rx_open *open, const struct pst_record *record, uint32_t 
 	return account;
 }
 
-/* One record more, which arrived with this burst. */
-static void
-count_arrival(const struct pst_rx *rx, struct pst_batch_buf *buf)
-{
-	struct pst_arrival *last = &buf->arrivals[buf->arrival_cnt - 1];
-
-	if (pst_unlikely(
-		    rx->now_tsc - last->tsc > rx->batch_age_max_tsc / PST_BATCH_ARRIVALS_MAX) &&
-		buf->arrival_cnt < PST_BATCH_ARRIVALS_MAX) {
-		last = &buf->arrivals[buf->arrival_cnt++];
-		*last = (struct pst_arrival){.tsc = rx->now_tsc};
-	}
-	last->record_cnt++;
-}
-
 bool
 pst_rx_pack(struct pst_rx *rx, struct pst_rx_queue *queue, uint16_t stream_idx,
 	const struct pst_record *record, uint32_t cell_idx, enum pst_account_kind kind)
@@ -120,8 +118,9 @@ pst_rx_pack(struct pst_rx *rx, struct pst_rx_queue *queue, uint16_t stream_idx,
 		PST_ASSERT(account); /* an empty batch takes any record */
 	}
 	account->record_cnt++;
+	if (pst_unlikely(rx->now_tsc > open->arrival_until_tsc))
+		open_arrival(rx, open);
 	open->buf->record_cnt++;
-	count_arrival(rx, open->buf);
 	return true;
 }
 

@@ -19,6 +19,8 @@ measure(struct pst_writer *w, const struct pst_batch_buf *buf, uint64_t written_
 
 	for (uint32_t i = 0; i < buf->arrival_cnt; i++) {
 		const struct pst_arrival *a = &buf->arrivals[i];
+		uint32_t record_end = i + 1 < buf->arrival_cnt ? a[1].record_first
+							       : buf->record_cnt;
 		const uint64_t tsc[PST_LATENCY_STAGE_CNT] = {
 			[PST_LATENCY_SEALED] = buf->sealed_tsc,
 			[PST_LATENCY_WRITTEN] = written_tsc,
@@ -26,7 +28,7 @@ measure(struct pst_writer *w, const struct pst_batch_buf *buf, uint64_t written_
 		};
 		for (unsigned s = 0; s < PST_LATENCY_STAGE_CNT; s++)
 			pst_latency_add(&w->latency[s], pst_clock_duration_ns(tsc[s] - a->tsc),
-				a->record_cnt);
+				record_end - a->record_first);
 	}
 }
 

@@ -18,7 +18,6 @@ struct pst_source_table {
 	struct pst_source_entry *sources;
 	struct pst_source_count *others; /* by listener */
 	struct pst_source_entry *last;   /* datagrams of a sender come in trains */
-	uint64_t *last_weight;
 	uint64_t seed;
 	uint64_t left_cnt;
 	uint32_t set_cnt;
@@ -95,14 +94,6 @@ is_sender(const struct pst_source_entry *source, uint16_t listener_idx, const st
 	       memcmp(source->addr.bytes, addr->bytes, sizeof(addr->bytes)) == 0;
 }
 
-void
-pst_source_count_add(struct pst_source_count *sum, const struct pst_source_count *part)
-{
-#define PST_X(field, meaning) sum->field += part->field;
-	PST_SOURCE_COUNTS(PST_X)
-#undef PST_X
-}
-
 /* A place in the set: a free one, or that of the least, whose counts go to the others. */
 static unsigned
 make_room(struct pst_source_table *table, struct set *set, struct pst_source_entry *sources)
@@ -120,14 +111,11 @@ make_room(struct pst_source_table *table, struct set *set, struct pst_source_ent
 	return way;
 }
 
-struct pst_source_entry *
-pst_source_get(struct pst_source_table *table, uint16_t listener_idx, const struct pst_addr *addr,
+/* In its set, where it enters if it is not there. */
+static __attribute__((noinline)) struct pst_source_entry *
+find(struct pst_source_table *table, uint16_t listener_idx, const struct pst_addr *addr,
 	uint64_t now_ns)
 {
-	if (pst_likely(table->last && is_sender(table->last, listener_idx, addr))) {
-		table->last->last_seen_ns = now_ns;
-		return table->last;
-	}
 	PST_ASSERT(listener_idx < table->listener_cnt);
 	uint64_t h = hash(table, listener_idx, addr);
 	uint32_t idx = (uint32_t)(((h >> 32) * table->set_cnt) >> 32);
@@ -146,19 +134,20 @@ pst_source_get(struct pst_source_table *table, uint16_t listener_idx, const stru
 		sources[way].addr = *addr;
 		sources[way].listener_idx = listener_idx;
 		sources[way].text_len = 0;
+		sources[way].weight = &set->weights[way];
 		sources[way].entered_ns = now_ns;
 	}
-	table->last = &sources[way];
-	table->last_weight = &set->weights[way];
-	table->last->last_seen_ns = now_ns;
-	return table->last;
+	return &sources[way];
 }
 
-void
-pst_source_add(struct pst_source_table *table, const struct pst_source_count *count)
+struct pst_source_entry *
+pst_source_get(struct pst_source_table *table, uint16_t listener_idx, const struct pst_addr *addr,
+	uint64_t now_ns)
 {
-	pst_source_count_add(&table->last->count, count);
-	*table->last_weight += count->frames + count->events;
+	if (pst_unlikely(!table->last || !is_sender(table->last, listener_idx, addr)))
+		table->last = find(table, listener_idx, addr, now_ns);
+	table->last->last_seen_ns = now_ns;
+	return table->last;
 }
 
 const char *

@@ -40,6 +40,7 @@ struct pst_source_count {
 
 struct pst_source_entry {
 	struct pst_addr addr; /* all zero: frames whose source could not be read */
+	uint64_t *weight;     /* the table's */
 	uint16_t listener_idx;
 	uint8_t text_len; /* 0: not written yet */
 	char text[PST_SOURCE_TEXT_MAX];
@@ -61,9 +62,6 @@ struct pst_source_table *pst_source_table_init(
 struct pst_source_entry *pst_source_get(struct pst_source_table *table, uint16_t listener_idx,
 	const struct pst_addr *addr, uint64_t now_ns);
 
-/* Adds to the counts of what pst_source_get gave last. */
-void pst_source_add(struct pst_source_table *table, const struct pst_source_count *count);
-
 /* Text form of the address, written at the first call: formatting costs more than all parsing. */
 const char *pst_source_text(struct pst_source_entry *source);
 
@@ -74,6 +72,20 @@ uint32_t pst_source_copy(const struct pst_source_table *table, struct pst_source
 	struct pst_source_count *others, uint64_t *left_cnt);
 uint32_t pst_source_cap(const struct pst_source_table *table);
 
-void pst_source_count_add(struct pst_source_count *sum, const struct pst_source_count *part);
+static inline void
+pst_source_count_add(struct pst_source_count *sum, const struct pst_source_count *part)
+{
+#define PST_X(field, meaning) sum->field += part->field;
+	PST_SOURCE_COUNTS(PST_X)
+#undef PST_X
+}
+
+/* Adds to what pst_source_get gave. */
+static inline void
+pst_source_add(struct pst_source_entry *source, const struct pst_source_count *count)
+{
+	pst_source_count_add(&source->count, count);
+	*source->weight += count->frames + count->events;
+}
 
 #endif

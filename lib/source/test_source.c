@@ -28,8 +28,7 @@ send_one(struct pst_source_table *table, uint16_t listener, uint32_t sender, uin
 {
 	struct pst_addr addr = address(sender);
 	struct pst_source_count count = {.frames = 1, .events = events, .bytes = 10 * events};
-	pst_source_get(table, listener, &addr, now_ns);
-	pst_source_add(table, &count);
+	pst_source_add(pst_source_get(table, listener, &addr, now_ns), &count);
 }
 
 struct copy {
@@ -104,7 +103,7 @@ Test(source, text_is_of_the_sender_that_has_the_place_now)
 		unsigned len = pst_addr_format(&addr, text);
 		cr_assert_str_eq(pst_source_text(source), text);
 		cr_assert_eq(source->text_len, len);
-		pst_source_add(table, &one);
+		pst_source_add(source, &one);
 	}
 	free(table);
 }
