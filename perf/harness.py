@@ -20,6 +20,7 @@ BUILD = pathlib.Path(os.environ.get("PST_BUILD", ROOT / "run/build"))
 WORK = ROOT / "run/perf"
 PREFIX = f"penstock-perf-{os.getpid()}"
 HUGEPAGE_MIB = 2
+START_S = 120  # at the most: a daemon under valgrind takes its time
 EAL_MIB = 32  # beside what a profile asks for
 
 TOOLS = {
@@ -37,8 +38,8 @@ TOOLS = {
 }
 
 
-def tool(name):
-    return str(BUILD / TOOLS[name])
+def tool(name, where=BUILD):
+    return str(where / TOOLS[name])
 
 
 def give_up(why):
@@ -49,12 +50,26 @@ def out_of(*command, **kw):
     return subprocess.run(command, check=True, capture_output=True, text=True, **kw).stdout
 
 
-def build(*names):
+def build(*names, where=BUILD):
     """Builds what the default build leaves out."""
     subprocess.run(
-        ["ninja", "-C", str(BUILD)] + [TOOLS[name] for name in names],
+        ["ninja", "-C", str(where)] + [TOOLS[name] for name in names],
         check=True,
         stdout=subprocess.DEVNULL,
+    )
+
+
+def build_besides(where, *options):
+    """A build directory with BUILD's compiler and optimization, and these options of meson's."""
+    if (where / "build.ninja").exists():
+        return
+    commands = json.loads((BUILD / "compile_commands.json").read_text())
+    compiler = commands[0]["command"].partition(" -")[0]
+    known = json.loads(out_of("meson", "introspect", "--buildoptions", str(BUILD)))
+    kept = [f"-D{o['name']}={o['value']}" for o in known if o["name"] in ("debug", "optimization")]
+    out_of(
+        *["meson", "setup", str(where), str(ROOT), *kept, *options],
+        env={**os.environ, "CC": compiler},
     )
 
 
@@ -101,9 +116,10 @@ class Daemon:
     """penstockd on a profile, with an empty data directory, which the profile names; ends with the
     with-block, drained, and its log must verify."""
 
-    def __init__(self, profile, within=(), data=WORK / "data"):
+    def __init__(self, profile, within=(), data=WORK / "data", where=BUILD):
         self.data = data
         self.within = list(within)  # a command that runs it elsewhere
+        self.where = where  # whose build of it
         self.log = WORK / "penstockd.log"
         self.file = WORK / "profile.yaml"
         self.file.write_text(profile)
@@ -112,11 +128,11 @@ class Daemon:
         shutil.rmtree(self.data, ignore_errors=True)
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(
-                self.within + [tool("penstockd"), "--profile", str(self.file)],
+                self.within + [tool("penstockd", self.where), "--profile", str(self.file)],
                 stderr=log,
                 stdout=log,
             )
-        for _ in range(300):
+        for _ in range(10 * START_S):
             if self.process.poll() is not None:
                 give_up(f"penstockd ended: see {self.log}")
             try:

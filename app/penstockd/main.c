@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/observes.h"
 #include "eal.h"
 #include "memory.h"
 #include "metrics/metrics.h"
@@ -214,7 +215,7 @@ start(struct daemon *d)
 		return EXIT_FAILURE;
 	}
 	pst_metrics_attach(d->metrics, p);
-	if (pst_service_start(p, &d->service) != 0) {
+	if (PST_OBSERVES && pst_service_start(p, &d->service) != 0) {
 		pst_error("the watch over the lcores cannot be started");
 		return EXIT_FAILURE;
 	}
@@ -273,6 +274,15 @@ follow_clock(struct daemon *d)
 		(double)step_ns / 1e6);
 }
 
+/* What the daemon tells of itself. */
+static void
+observe(struct daemon *d, bool second)
+{
+	pst_recorder_turn(d->pipeline.recorder);
+	if (second)
+		pst_service_tick(d->service);
+}
+
 /* Until a signal, or a failure that cannot be lived with. Returns the exit status. */
 static int
 run(struct daemon *d, const sigset_t *signals)
@@ -293,11 +303,10 @@ run(struct daemon *d, const sigset_t *signals)
 			pst_notice("SIGUSR1: the time is confirmed, retention by age goes on");
 		}
 		follow_clock(d);
-		pst_recorder_turn(d->pipeline.recorder);
-		if (turn % SECOND_TICKS == 0) {
-			pst_service_tick(d->service);
+		if (PST_OBSERVES)
+			observe(d, turn % SECOND_TICKS == 0);
+		if (turn % SECOND_TICKS == 0)
 			pst_storage_watch_space(d->profile, &d->storage);
-		}
 		if (pst_storage_watch(d->profile, &d->storage, &d->pipeline, &diag) != 0) {
 			fail(&diag, EXIT_FAILURE);
 			pst_error("draining what can be drained, then ending");

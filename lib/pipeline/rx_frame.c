@@ -1,4 +1,5 @@
 /* From a frame to verdicts: parse, listener, owner of the session, admit, scan, pack. */
+#include "base/observes.h"
 #include "base/stages.h"
 #include "pipeline/rx.h"
 
@@ -223,7 +224,8 @@ count_sequence(const struct datagram *d, const struct pst_session *session, uint
 		.duplicate = d->cell->duplicate - duplicate,
 		.gap_messages = session ? pst_session_gap_messages(session) - missed : 0,
 	};
-	pst_source_add(d->source, &count);
+	if (PST_OBSERVES)
+		pst_source_add(d->source, &count);
 }
 
 static enum pst_frame_verdict
@@ -317,6 +319,8 @@ count_source(const struct datagram *d, enum pst_frame_verdict verdict, uint64_t 
 {
 	struct pst_source_count count = {.frames = 1, .events = events};
 
+	if (!PST_OBSERVES)
+		return;
 	if (pst_likely(verdict == PST_FRAME_CARRIED)) {
 		count.bytes = d->payload_len;
 		pst_source_add(d->source, &count);

@@ -3,6 +3,7 @@
 #include <rte_prefetch.h>
 
 #include "base/clock.h"
+#include "base/observes.h"
 #include "base/stages.h"
 #include "pipeline/rx.h"
 
@@ -173,7 +174,7 @@ bool
 pst_rx_turn(struct pst_rx *rx)
 {
 	enum pst_phase reached = atomic_load_explicit(&rx->reached, memory_order_relaxed);
-	uint64_t start_tsc = pst_clock_tsc();
+	uint64_t start_tsc = PST_OBSERVES ? pst_clock_tsc() : 0;
 	bool worked = false;
 
 	for (uint16_t q = 0; q < rx->queue_cnt; q++) {
@@ -191,7 +192,7 @@ pst_rx_turn(struct pst_rx *rx)
 	atomic_store_explicit(&rx->turn_cnt, turn_cnt, memory_order_relaxed);
 	if ((turn_cnt & PST_RX_HOUSEKEEP_MASK) == 0 || !worked)
 		housekeep(rx);
-	if (worked)
+	if (PST_OBSERVES && worked)
 		rx->busy_tsc += pst_clock_tsc() - start_tsc;
 	return worked;
 }

@@ -1,6 +1,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/observes.h"
 #include "base/stages.h"
 #include "pipeline/writer.h"
 
@@ -85,8 +86,10 @@ settle(struct pst_writer *w, const struct pst_append_done *done, uint64_t now_ns
 	}
 	if (status == PST_APPEND_DURABLE) {
 		stream->stored += buf->record_cnt;
-		measure(w, buf, done->written_ns, now_ns);
-		mark_rules(w, buf, done->base_offset);
+		if (PST_OBSERVES) {
+			measure(w, buf, done->written_ns, now_ns);
+			mark_rules(w, buf, done->base_offset);
+		}
 	} else {
 		stream->shed[reason] += buf->record_cnt;
 	}
@@ -163,7 +166,7 @@ pst_writer_turn(struct pst_writer *w)
 	/* Read by pst_watch_look; it orders nothing. */
 	atomic_store_explicit(&w->turn_cnt,
 		atomic_load_explicit(&w->turn_cnt, memory_order_relaxed) + 1, memory_order_relaxed);
-	if (worked)
+	if (PST_OBSERVES && worked)
 		w->busy_tsc += pst_clock_tsc() - start_tsc;
 	return worked;
 }

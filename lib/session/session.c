@@ -11,6 +11,7 @@
 #include <sys/random.h>
 
 #include "base/base.h"
+#include "base/observes.h"
 
 #define COUNT_LIMIT (UINT32_C(1) << 24)
 #define REPORT_CNT  4096u /* a power of two: a reader that comes ten times a second has time */
@@ -254,7 +255,7 @@ report(struct session *s, enum pst_session_report_kind kind, uint64_t from, uint
 	struct pst_session_report *gathered = &table->gathered;
 	uint32_t idx = (uint32_t)(s - table->sessions);
 
-	if (s->silent)
+	if (!PST_OBSERVES || s->silent)
 		return;
 	if (gathered->from && gathered->kind == kind && gathered->session_idx == idx &&
 		gathered->to + 1 == from) {

@@ -62,12 +62,12 @@ def frame_ns(pcap, seconds):
     return json.loads(out_of(*replaying(pcap), *sink, *eal))["ns_per_frame"]
 
 
-def make(lines):
-    """Writes events.pcap: the lines of these files in turn, or LINES."""
+def make(lines, per_frame=EVENTS_PER_FRAME):
+    """Writes events.pcap: the lines of these files in turn, or LINES; so many a frame."""
     command = [tool("penstock-load"), "--pcap", str(WORK / "events.pcap"), "--to", "10.9.9.9:9000"]
     command += ["--from", "10.9.9.8:40000", "--framing", "lines", "--size", str(EVENT_BYTES)]
-    command += ["--events-per-frame", str(EVENTS_PER_FRAME), "--stamp", "none"]
-    command += ["--count", str(FRAMES * EVENTS_PER_FRAME)]
+    command += ["--events-per-frame", str(per_frame), "--stamp", "none"]
+    command += ["--count", str(FRAMES * per_frame)]
     if lines:
         text = b"".join(pathlib.Path(f).read_bytes().rstrip(b"\n") + b"\n" for f in lines)
         (WORK / "lines.txt").write_bytes(text)
@@ -91,22 +91,23 @@ def profile(batch_age="50ms", flush_age="20ms", flush_bytes="16M"):
     )
 
 
-def run(text, seconds, beside=contextlib.nullcontext):
-    """One run of the daemon at capacity: what it found and stored, and what the rx core paid.
-    beside() is entered for as long as is measured."""
+def run(text, seconds, beside=contextlib.nullcontext, where=BUILD):
+    """One run of the daemon at capacity: what it found and stored, and what the rx core paid, and
+    all its other threads. beside() is entered for as long as is measured."""
     build("replay")
-    with Daemon(text, replaying(WORK / "events.pcap")) as daemon:
+    with Daemon(text, replaying(WORK / "events.pcap"), where=where) as daemon:
         time.sleep(min(2, seconds))
         t0, before = daemon.status()
-        cpu0 = daemon.cpu_ns(1)
+        cpu0, all0 = daemon.cpu_ns(1), daemon.cpu_ns_all()
         with beside():
             time.sleep(seconds)
         t1, after = daemon.status()
-        cpu1 = daemon.cpu_ns(1)
+        cpu1, all1 = daemon.cpu_ns(1), daemon.cpu_ns_all()
     found = after["events"]["found"] - before["events"]["found"]
     stored = after["events"]["stored"] - before["events"]["stored"]
     return {
         "ns_per_event": (cpu1 - cpu0) / found,
+        "others_ns_per_event": (all1 - all0 - (cpu1 - cpu0)) / found,
         "events_per_cpu_s": 1e9 * found / (cpu1 - cpu0),
         "events_per_s": stored / (t1 - t0),
         "cpu_share": (cpu1 - cpu0) / 1e9 / (t1 - t0),
