@@ -10,6 +10,8 @@ sim_memory_prepare(void)
 	/* Large blocks are mapped, and cost what is used of them. */
 	mallopt(M_MMAP_THRESHOLD, 1100 * 1024);
 	mallopt(M_TRIM_THRESHOLD, 256 * 1024 * 1024);
+	/* meson has all of it filled (MALLOC_PERTURB_): that would be most of the time. */
+	mallopt(M_PERTURB, 0);
 }
 
 #ifdef __SANITIZE_ADDRESS__
