@@ -34,6 +34,10 @@ prove(struct pst_verifying *v)
 	v->unsealed_from = -1;
 }
 
+#define ANEW_UNEXPECTED                                                                            \
+	"the chain begins anew: the segment before could not be read when this one was begun, or " \
+	"was replaced since"
+
 /* Whether the seal follows from what was before it. */
 static void
 check_first(struct pst_verifying *v, const char *name, uint32_t i, bool gap)
@@ -57,9 +61,7 @@ check_first(struct pst_verifying *v, const char *name, uint32_t i, bool gap)
 			pst_verify_note(v, name, 0,
 				"the chain begins anew: the segment before has no seal");
 		else if (!follows && !gap && seal->flags & PST_SEAL_BEGINS && begins)
-			pst_verify_finding(v, name, 0,
-				"the chain begins anew: the segment before could not be read when "
-				"this one was begun, or was replaced since");
+			pst_verify_finding(v, name, 0, ANEW_UNEXPECTED);
 		else if (!follows && !gap)
 			pst_verify_finding(v, name, 0,
 				"does not follow from the seal before: one of them was replaced, "
@@ -113,8 +115,9 @@ pst_verify_seal_begin(struct pst_verifying *v, uint32_t i, bool last, bool gap)
 	} else if (!last && v->chained) {
 		pst_verify_note(v, name, 0, "missing: the chain is followed without it");
 	}
-	v->anew_possible = last && !v->sealed && (i == 0 || v->unsealed_before);
-	if (v->anew_possible)
+	v->anew_known = last && !v->sealed;
+	v->anew_possible = v->anew_known && (i == 0 || v->unsealed_before);
+	if (v->anew_known)
 		pst_link_seed(log->name, base, &v->anew);
 	if (!v->sealed && i == 0 && base == 0 && (!last || log->end.linked)) {
 		v->chained = true;
@@ -159,7 +162,7 @@ pst_verify_seal_batch(struct pst_verifying *v, const struct pst_scan *scan)
 	int64_t next_offset = pst_batch_last_offset(&scan->info) + 1;
 	struct pst_seal_link last;
 	const struct pst_seal_link *known;
-	if (v->anew_possible)
+	if (v->anew_known)
 		pst_link_next(&v->anew, scan->data, scan->info.total_bytes, &v->anew);
 	if (v->chained) {
 		pst_link_next(&v->link, scan->data, scan->info.total_bytes, &v->link);
@@ -279,10 +282,13 @@ pst_verify_seal_end(struct pst_verifying *v, bool last, bool good, bool aside)
 			pst_segment_name(name, base, PST_SEGMENT_LOG);
 			int64_t next = v->seg.next_offset;
 			v->seg.next_offset = v->held_offset;
-			pst_verify_finding(v, name, v->held_pos,
-				"altered: offsets %" PRId64 " to %" PRId64
-				" do not lead to the link of the durable mark",
-				v->held_offset, next - 1);
+			if (v->anew_known && pst_link_equal(&v->anew, &end->link))
+				pst_verify_finding(v, name, 0, ANEW_UNEXPECTED);
+			else
+				pst_verify_finding(v, name, v->held_pos,
+					"altered: offsets %" PRId64 " to %" PRId64
+					" do not lead to the link of the durable mark",
+					v->held_offset, next - 1);
 			v->seg.next_offset = next;
 		}
 		v->said.linked = v->chained && (end->linked || v->sealed);

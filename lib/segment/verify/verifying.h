@@ -28,7 +28,8 @@ struct pst_verifying {
 	int64_t unsealed_from; /* the chain has no known link from here on; -1: it has */
 	bool unsealed_before;  /* the segment before has no seal, or one that ends before it */
 	struct pst_link link;
-	bool anew_possible; /* the chain may begin with this segment: then it comes to anew */
+	bool anew_known;    /* what the chain comes to if it begins with this segment */
+	bool anew_possible; /* and it may, by what is before it */
 	struct pst_link anew;
 	struct pst_link follows; /* what the next segment should start with, if follows_known */
 	uint32_t next_link;      /* of the seal's links between; link_cnt: the last one */
