@@ -109,6 +109,8 @@ check_record(const struct sim_history *h, const struct pst_batch_record *r, bool
 		return "a record at another offset";
 	if (batch->state == SIM_BATCH_GONE)
 		return "a batch that was reported as not stored";
+	if (batch->state == SIM_BATCH_LEFT)
+		return NULL;
 	if (batch->state != SIM_BATCH_DURABLE && r->offset < h->sure_end)
 		return "another event at an offset that was acknowledged";
 	if (batch->state != SIM_BATCH_DURABLE && durable_only)
@@ -157,8 +159,10 @@ read_all(struct sim_history *h, struct pst_reader *reader, bool durable_only,
 			return "a part of a batch";
 		h->batches[number].found = true;
 		found->next = r.offset + 1;
-		found->sum = (found->sum ^ (uint64_t)r.offset << 20 ^ number) *
-			     UINT64_C(0x100000001b3);
+		/* What nobody acknowledged may lie in a segment that was left unsynced. */
+		if (!h->may_leap || h->batches[number].state == SIM_BATCH_DURABLE)
+			found->sum = (found->sum ^ (uint64_t)r.offset << 20 ^ number) *
+				     UINT64_C(0x100000001b3);
 		found->undurable_cnt += whole && h->batches[number].state != SIM_BATCH_DURABLE;
 		whole = idx + 1 == h->batches[number].record_cnt;
 	}
@@ -200,7 +204,9 @@ sim_history_settle(struct sim_history *h, const struct sim_found *found)
 		batch->buf = NULL;
 		if (batch->state != SIM_BATCH_PENDING && batch->state != SIM_BATCH_DOUBT)
 			continue;
-		batch->state = batch->found ? SIM_BATCH_DURABLE : SIM_BATCH_GONE;
+		/* A segment that could not be opened was not synced either. */
+		enum sim_batch_state kept = h->may_leap ? SIM_BATCH_LEFT : SIM_BATCH_DURABLE;
+		batch->state = batch->found ? kept : SIM_BATCH_GONE;
 	}
 	h->sure_end = found->next;
 }

@@ -9,7 +9,9 @@ enum sim_batch_state {
 	SIM_BATCH_PENDING,
 	SIM_BATCH_DURABLE, /* acknowledged, or found by a recovery that went on with it */
 	SIM_BATCH_DOUBT,   /* sync failed: may reappear */
-	SIM_BATCH_GONE,    /* reported as not stored */
+	SIM_BATCH_LEFT, /* found by a recovery that may not have been able to sync it: may be lost
+			 */
+	SIM_BATCH_GONE, /* reported as not stored */
 };
 
 struct sim_batch {
