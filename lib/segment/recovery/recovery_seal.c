@@ -249,6 +249,19 @@ pst_recover_seal_close(struct pst_recover *r, uint32_t i)
 	return rc;
 }
 
+/* A seal speaks of bytes that no power loss takes any more: a recovery that could not read them may
+ * have left them unsynced. */
+static int
+sync_segment(struct pst_recover *r, int64_t base)
+{
+	int file = pst_recover_open(r, base, 0);
+	if (file < 0)
+		return file;
+	int rc = r->disk->ops->sync(r->disk, file);
+	r->disk->ops->close(r->disk, file);
+	return rc;
+}
+
 /* Whether the chain went through segment i, whose seal is missing, to the one behind it. */
 static int
 chained_behind(struct pst_recover *r, uint32_t i, bool *yes, struct pst_link *link, bool *known)
@@ -303,7 +316,10 @@ pst_recover_closed_seal(struct pst_recover *r, uint32_t i)
 		return 0;
 	}
 	if (rc == 0)
-		rc = pst_seal_store(seal, r->disk, r->log->dir);
+		rc = sync_segment(r, segment->base_offset);
+	if (rc < 0)
+		return rc;
+	rc = pst_seal_store(seal, r->disk, r->log->dir);
 	if (rc < 0 && pst_errno_passes(-rc))
 		return pst_seal_drop(r->disk, r->log->dir, segment->base_offset);
 	if (rc == 0) {

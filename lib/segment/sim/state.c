@@ -108,7 +108,7 @@ left_unreadable(const struct sim_story *s, const char *text)
 {
 	static const char *const texts[] = {
 		" before it are missing",
-		": zeros",
+		"damaged batch of offset ",
 		"the chain begins anew",
 		"is not what Kafka's recovery would build from the log",
 	};
