@@ -136,6 +136,16 @@ class Lab:
         return load
 
 
+def threads_of(pid):
+    """Where the threads of a process that hangs are, in the kernel's words."""
+    lines = []
+    for task in sorted(pathlib.Path(f"/proc/{pid}/task").iterdir()):
+        name, state, call = ((task / f).read_text().strip() for f in ("comm", "wchan", "syscall"))
+        stack = "".join(f"\n    {line}" for line in (task / "stack").read_text().splitlines())
+        lines.append(f"{task.name} {name}: {state}, system call {call}{stack}")
+    return "\n".join(lines)
+
+
 def catches(process, number):
     status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
     caught = re.search(r"^SigCgt:\s*(\w+)$", status, re.M)
