@@ -41,7 +41,6 @@ struct sim_found {
 };
 
 #define SIM_RECORD_BYTES_MIN 16
-#define SIM_LEAP             (INT64_C(1) << 30) /* a leap is longer; no story has so many events */
 
 /* Makes the next batch, sealed, in its buf; pending. Returns its number; *len: of buf. */
 uint32_t sim_history_add(
