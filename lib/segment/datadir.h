@@ -2,7 +2,7 @@
  *
  *   <data>/
  *     penstock.lock        flock held by the daemon
- *     penstock.partitions  "<port> <queue> <partition>" a line, append only, synced
+ *     penstock.partitions  "<port> <queue> <partition>" a line, replaced as a whole
  *     penstock.drive       which drives belong together, see drives.h
  *     penstock.reserve     blocks kept for a full disk; empty while it is full
  *     penstock.durable     two alternating slots with CRC: durable end of each partition

@@ -41,8 +41,6 @@ struct pst_datadir {
 	 * appenders read. Of the segments before it no start has to know anything. */
 	_Atomic int64_t *kept_bases;
 
-	int partitions_file;
-	uint64_t partitions_bytes;
 	struct pst_partition_no *partitions;
 	uint32_t partition_cnt;
 
@@ -93,7 +91,7 @@ void pst_dir_close_reserve(struct pst_datadir *dir);
 bool pst_dir_give_reserve(struct pst_datadir *dir, int err);
 bool pst_errno_full(int err);
 
-/* Numbers of partitions: penstock.partitions. */
+/* Numbers of partitions: penstock.partitions, which the first one makes. */
 int pst_partitions_open(struct pst_datadir *dir, struct pst_diag *diag);
 void pst_partitions_close(struct pst_datadir *dir);
 /* Adds a line, synced. 0 or -errno. */

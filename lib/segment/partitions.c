@@ -1,6 +1,7 @@
-/* penstock.partitions: "<port> <queue> <partition>\n" a line, appended and synced, never changed.
+/* penstock.partitions: "<port> <queue> <partition>\n" a line, lines are added and never changed.
  * A port's queue may have several numbers: the highest is where new partitions go.
- * A last line without its end was cut off by a crash before anybody used it: it is overwritten. */
+ * The file is replaced as a whole: no crash leaves a part of a line, and one that is not a line is
+ * damage, also at the end. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #include "segment/dir.h"
+#include "segment/replace.h"
 
 #define PARTITIONS_NAME      "penstock.partitions"
 #define PARTITIONS_BYTES_MAX (1024 * 1024)
@@ -66,64 +68,63 @@ static int
 parse_all(struct pst_datadir *dir, char *text, uint64_t len, struct pst_diag *diag)
 {
 	unsigned line_no = 1;
-	char *line = text, *end;
-	for (; (end = memchr(line, '\n', (size_t)(text + len - line))); line = end + 1, line_no++) {
+	const char *wrong = NULL;
+	for (char *line = text, *end; line < text + len; line = end + 1, line_no++) {
+		end = memchr(line, '\n', (size_t)(text + len - line));
+		if (!end) {
+			wrong = "the line has no end";
+			break;
+		}
 		*end = '\0';
-		const char *wrong = strlen(line) == (size_t)(end - line) ? parse_line(dir, line)
-									 : "a NUL byte";
-		if (!wrong)
-			continue;
-		char name[sizeof(diag->file)];
-		snprintf(name, sizeof(name), "%.*s/%s",
-			(int)(sizeof(name) - sizeof(PARTITIONS_NAME) - 1), dir->path,
-			PARTITIONS_NAME);
-		return pst_diag_set(diag, name, line_no, NULL,
-			"put the file back as it was: partitions are never renumbered", "%s",
-			wrong);
+		wrong = strlen(line) == (size_t)(end - line) ? parse_line(dir, line) : "a NUL byte";
+		if (wrong)
+			break;
 	}
-	dir->partitions_bytes = (uint64_t)(line - text);
-	return 0;
+	if (!wrong)
+		return 0;
+	char name[sizeof(diag->file)];
+	snprintf(name, sizeof(name), "%.*s/%s", (int)(sizeof(name) - sizeof(PARTITIONS_NAME) - 1),
+		dir->path, PARTITIONS_NAME);
+	return pst_diag_set(diag, name, line_no, NULL,
+		"put the file back as it was: partitions are never renumbered", "%s", wrong);
+}
+
+/* The whole file in *text, to free; none is an empty one. Its length or -errno. */
+static int64_t
+read_all(struct pst_datadir *dir, char **text)
+{
+	struct pst_disk *disk = dir->disk;
+	struct pst_disk_stat st;
+	int file = disk->ops->open(disk, dir->fd, PARTITIONS_NAME, 0);
+	if (file < 0)
+		return file == -ENOENT ? 0 : file;
+	int64_t n = disk->ops->stat(disk, file, &st);
+	if (n == 0 && st.bytes > PARTITIONS_BYTES_MAX)
+		n = -EFBIG;
+	if (n == 0) {
+		*text = malloc(st.bytes + 1);
+		n = *text ? disk->ops->read(disk, file, *text, st.bytes, 0) : -ENOMEM;
+	}
+	disk->ops->close(disk, file);
+	return n;
 }
 
 int
 pst_partitions_open(struct pst_datadir *dir, struct pst_diag *diag)
 {
-	struct pst_disk *disk = dir->disk;
-	struct pst_disk_stat st;
 	char *text = NULL;
-	int rc = disk->ops->open(disk, dir->fd, PARTITIONS_NAME, PST_DISK_WRITE | PST_DISK_CREATE);
-	if (rc < 0)
-		return pst_diag_set(diag, dir->path, 0, PARTITIONS_NAME, NULL, "cannot open: %s",
-			strerror(-rc));
-	dir->partitions_file = rc;
-	rc = disk->ops->stat(disk, dir->partitions_file, &st);
-	if (rc == 0 && st.bytes > PARTITIONS_BYTES_MAX)
-		rc = -EFBIG;
+	int64_t n = read_all(dir, &text);
+	int rc = n < 0 ? pst_diag_set(diag, dir->path, 0, PARTITIONS_NAME, NULL, "cannot read: %s",
+				 strerror((int)-n))
+		       : parse_all(dir, text, (uint64_t)n, diag);
+	free(text);
+	/* A number that was read may be given out only when the name it was read under lasts. */
 	if (rc == 0) {
-		text = malloc(st.bytes + 1);
-		rc = text ? 0 : -ENOMEM;
-	}
-	int64_t n = rc < 0 ? rc : disk->ops->read(disk, dir->partitions_file, text, st.bytes, 0);
-	if (n < 0)
-		rc = pst_diag_set(diag, dir->path, 0, PARTITIONS_NAME, NULL, "cannot read: %s",
-			strerror((int)-n));
-	else
-		rc = parse_all(dir, text, (uint64_t)n, diag);
-	/* The name must last before a number is given out. */
-	if (rc == 0 && st.bytes == 0) {
-		rc = disk->ops->sync(disk, dir->fd);
+		rc = dir->disk->ops->sync(dir->disk, dir->fd);
 		if (rc < 0)
 			rc = pst_diag_set(diag, dir->path, 0, NULL, NULL,
 				"cannot sync the data directory: %s", strerror(-rc));
 	}
-	/* So must a line that reads back and may be in the drive's cache alone. */
-	if (rc == 0 && st.bytes > 0) {
-		rc = disk->ops->sync(disk, dir->partitions_file);
-		if (rc < 0)
-			rc = pst_diag_set(diag, PARTITIONS_NAME, 0, NULL, NULL, "cannot sync: %s",
-				strerror(-rc));
-	}
-	free(text);
 	if (rc < 0)
 		pst_partitions_close(dir);
 	return rc;
@@ -132,35 +133,50 @@ pst_partitions_open(struct pst_datadir *dir, struct pst_diag *diag)
 void
 pst_partitions_close(struct pst_datadir *dir)
 {
-	dir->disk->ops->close(dir->disk, dir->partitions_file);
 	free(dir->partitions);
 	dir->partitions = NULL;
+}
+
+static char *
+format_all(const struct pst_datadir *dir, uint32_t cnt, size_t *len)
+{
+	char *text = NULL;
+	FILE *out = open_memstream(&text, len);
+	if (!out)
+		return NULL;
+	for (uint32_t i = 0; i < cnt; i++) {
+		const struct pst_partition_no *e = &dir->partitions[i];
+		fprintf(out, "%s %u %" PRIu32 "\n", e->port, e->queue, e->partition);
+	}
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
 }
 
 int
 pst_partitions_append(struct pst_datadir *dir, const struct pst_partition_no *no)
 {
 	struct pst_disk *disk = dir->disk;
-	char line[128];
-	int len = snprintf(
-		line, sizeof(line), "%s %u %" PRIu32 "\n", no->port, no->queue, no->partition);
 	struct pst_partition_no *e = add_entry(dir);
 	if (!e)
 		return -ENOMEM;
-	uint64_t end = dir->partitions_bytes;
-	int rc = disk->ops->truncate(disk, dir->partitions_file, end);
-	if (rc == 0)
-		rc = disk->ops->write(disk, dir->partitions_file, line, (uint64_t)len, end);
-	if (rc < 0 && pst_dir_give_reserve(dir, -rc))
-		rc = disk->ops->write(disk, dir->partitions_file, line, (uint64_t)len, end);
-	if (rc == 0)
-		rc = disk->ops->sync(disk, dir->partitions_file);
-	if (rc < 0)
-		return rc;
 	*e = *no;
-	dir->partition_cnt++;
-	dir->partitions_bytes += (uint64_t)len;
-	return 0;
+	size_t len;
+	char *text = format_all(dir, dir->partition_cnt + 1, &len);
+	if (!text)
+		return -ENOMEM;
+	int rc = len > PARTITIONS_BYTES_MAX
+			 ? -EFBIG
+			 : pst_replace(disk, dir->fd, PARTITIONS_NAME, text, len);
+	if (rc < 0 && pst_dir_give_reserve(dir, -rc))
+		rc = pst_replace(disk, dir->fd, PARTITIONS_NAME, text, len);
+	free(text);
+	if (rc == 0)
+		rc = disk->ops->sync(disk, dir->fd);
+	if (rc == 0)
+		dir->partition_cnt++;
+	return rc;
 }
 
 int

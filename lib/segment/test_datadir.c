@@ -128,17 +128,16 @@ Test(datadir, partitions_keep_their_numbers)
 	cr_assert_eq(pst_datadir_partition(dir, "eth 0", 0, &diag), -1);
 	cr_assert_eq(pst_datadir_partition(dir, "", 0, &diag), -1);
 	pst_datadir_close(dir);
-	/* A line that a crash cut off was never used. */
-	snprintf(file, sizeof(file), "%s/penstock.partitions", path);
-	FILE *f = fopen(file, "a");
-	fputs("eth0 0", f);
-	fclose(f);
+	/* What a crash left of a change was never used. */
+	put_file(
+		path, "penstock.partitions.tmp", "lo 0 0\nlo 1 1\n0000:3b:00.0 0 2\neth9 0 3\neth");
 	dir = open_dir(path);
 	cr_assert_eq(pst_datadir_partition(dir, "0000:3b:00.0", 0, &diag), 2);
 	cr_assert_eq(pst_datadir_partition(dir, "eth0", 7, &diag), 3);
 	pst_datadir_close(dir);
 	char text[256] = {0};
-	f = fopen(file, "r");
+	snprintf(file, sizeof(file), "%s/penstock.partitions", path);
+	FILE *f = fopen(file, "r");
 	cr_assert_gt(fread(text, 1, sizeof(text) - 1, f), 0);
 	fclose(f);
 	cr_assert_str_eq(text, "lo 0 0\nlo 1 1\n0000:3b:00.0 0 2\neth0 7 3\n");
@@ -149,7 +148,8 @@ Test(datadir, a_damaged_partitions_file_is_refused)
 {
 	static const char *const bad[] = {"lo 0\n", "lo 0 0 0\n", "lo 70000 0\n",
 		"lo 0 0\nlo 1 0\n", "\n", "lo 0 -1\n", "lo 0 0\n\n", "lo 0 4294967296\n",
-		"lo 0 99999999999\n", "lo 4294967296 0\n", "lo 0 18446744073709551616\n"};
+		"lo 0 99999999999\n", "lo 4294967296 0\n", "lo 0 18446744073709551616\n",
+		"lo 0 0\nlo 1", "lo 0 0\nlo 1 1"};
 	char path[128];
 	fix_path(path, false);
 	pst_datadir_close(open_dir(path));
@@ -263,7 +263,7 @@ Test(datadir, odd_files_are_refused)
 			fix_open(f, &config);
 			fix_close(f);
 			snprintf(path, sizeof(path), "%s/%s", f->path, names[i]);
-			cr_assert_eq(unlink(path), 0);
+			cr_assert(unlink(path) == 0 || errno == ENOENT);
 			snprintf(line, sizeof(line), makes[m], path);
 			cr_assert_eq(system(line), 0);
 			cr_assert_eq(pst_datadir_open(f->path, &dir, &diag), -1, "%s", line);

@@ -8,8 +8,8 @@
 
 #include "base/base.h"
 #include "batch/batch.h"
+#include "segment/replace.h"
 
-#define NEW_NAME       "penstock.drive.new"
 #define FILE_BYTES_MAX (128 * 1024)
 
 /* ---- read ---- */
@@ -134,26 +134,6 @@ format(FILE *out, const struct pst_drive_id *id)
 	}
 }
 
-static int
-put(struct pst_disk *disk, int dir, const char *text, size_t len)
-{
-	const struct pst_disk_ops *ops = disk->ops;
-	int file = ops->open(disk, dir, NEW_NAME, PST_DISK_WRITE | PST_DISK_CREATE);
-	if (file < 0)
-		return file;
-	int rc = ops->truncate(disk, file, 0);
-	if (rc == 0)
-		rc = ops->write(disk, file, text, len, 0);
-	if (rc == 0)
-		rc = ops->sync(disk, file);
-	ops->close(disk, file);
-	if (rc == 0)
-		rc = ops->rename(disk, dir, NEW_NAME, PST_DRIVE_ID_NAME);
-	else
-		ops->unlink(disk, dir, NEW_NAME);
-	return rc == 0 ? ops->sync(disk, dir) : rc;
-}
-
 int
 pst_drive_id_write(struct pst_disk *disk, int dir, const struct pst_drive_id *id)
 {
@@ -165,7 +145,7 @@ pst_drive_id_write(struct pst_disk *disk, int dir, const struct pst_drive_id *id
 	format(out, id);
 	if (fflush(out) == 0)
 		fprintf(out, "crc %08" PRIx32 "\n", pst_batch_crc32c(0, text, len));
-	int rc = fclose(out) == 0 ? put(disk, dir, text, len) : -ENOMEM;
+	int rc = fclose(out) == 0 ? pst_replace(disk, dir, PST_DRIVE_ID_NAME, text, len) : -ENOMEM;
 	free(text);
-	return rc;
+	return rc == 0 ? disk->ops->sync(disk, dir) : rc;
 }

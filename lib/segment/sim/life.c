@@ -22,9 +22,10 @@ sim_fail(struct sim_story *s, const char *what)
 		fprintf(out, "  mishap: calls 0x%x, number %u%s, error %d\n", s->fault.calls,
 			s->fault.at, s->fault.for_ever ? " and all after" : "", s->fault.error);
 	fprintf(out, "  again: sim_segment --seed %llu", (unsigned long long)s->plan->seed);
-	if (s->plan->fault.at)
-		fprintf(out, " --mishap %u%s,%d%s", s->fault.at, s->fault.for_ever ? "+" : "",
-			-s->fault.error, s->plan->fault_in_recovery ? "r" : "");
+	const struct sim_fault *planned = &s->plan->fault;
+	if (planned->at)
+		fprintf(out, " --mishap %u%s,%d%s", planned->at, planned->for_ever ? "+" : "",
+			-planned->error, s->plan->fault_in_recovery ? "r" : "");
 	fprintf(out, " --state %u", s->idx);
 	if (s->look_variant >= 0)
 		fprintf(out, ".%u.%d", s->step, s->look_variant);
