@@ -33,8 +33,9 @@ struct pst_durable {
 	int64_t next_offset;    /* of the next event */
 	int64_t segment_base;   /* base offset of the segment that next_offset will go to */
 	uint64_t segment_bytes; /* durable bytes of that segment's .log */
-	bool linked;            /* the partition is sealed, and link is the chain's at the end */
-	struct pst_link link;
+	bool linked;            /* the partition is sealed, and the links are known: */
+	struct pst_link first;  /* the chain's before that segment's first batch */
+	struct pst_link link;   /* and at the end */
 };
 
 /* Opens (creating it, mode 0750, if missing) and locks the directory. Control thread, before any

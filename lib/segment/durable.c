@@ -6,7 +6,7 @@
 #include "base/base.h"
 
 #define DURABLE_MAGIC   "pstmarks"
-#define DURABLE_VERSION 1
+#define DURABLE_VERSION 2
 #define FLAG_CLEAN      1u
 #define FLAG_LINKED     2u
 
@@ -25,9 +25,9 @@ struct stored_mark {
 	uint64_t next_offset_le, segment_base_le, segment_bytes_le;
 	uint32_t flags_le, index_cnt_le, timeindex_cnt_le, reserved;
 	uint64_t indexed_pos_le, best_ts_ms_le, best_offset_le, time_entry_ms_le;
-	struct pst_link link; /* if FLAG_LINKED */
+	struct pst_link first, link; /* if FLAG_LINKED */
 };
-static_assert(sizeof(struct stored_mark) == 320, "stored layout");
+static_assert(sizeof(struct stored_mark) == 352, "stored layout");
 
 #define SLOT_BYTES                                                                                 \
 	(sizeof(struct stored_header) + PST_LIVE_SLOTS_MAX * sizeof(struct stored_mark) + 4032)
@@ -41,8 +41,10 @@ mark_store(struct stored_mark *s, const struct pst_mark *m)
 	s->next_offset_le = htole64((uint64_t)m->end.next_offset);
 	s->segment_base_le = htole64((uint64_t)m->end.segment_base);
 	s->segment_bytes_le = htole64(m->end.segment_bytes);
-	if (m->end.linked)
+	if (m->end.linked) {
+		s->first = m->end.first;
 		s->link = m->end.link;
+	}
 	s->flags_le = htole32((m->clean ? FLAG_CLEAN : 0) | (m->end.linked ? FLAG_LINKED : 0));
 	if (!m->clean)
 		return;
@@ -64,6 +66,7 @@ mark_load(struct pst_mark *m, const struct stored_mark *s)
 	m->end.segment_base = (int64_t)le64toh(s->segment_base_le);
 	m->end.segment_bytes = le64toh(s->segment_bytes_le);
 	m->end.linked = le32toh(s->flags_le) & FLAG_LINKED;
+	m->end.first = s->first;
 	m->end.link = s->link;
 	m->clean = le32toh(s->flags_le) & FLAG_CLEAN;
 	m->index_cnt = le32toh(s->index_cnt_le);

@@ -13,15 +13,16 @@
 
 #include "base/base.h"
 
-#define LIVE_MAGIC   UINT64_C(0x3245564c54534e50) /* "PNSTLVE2" */
+#define LIVE_MAGIC   UINT64_C(0x3345564c54534e50) /* "PNSTLVE3" */
 #define LIVE_RETRIES 1000
+#define LINK_WORDS   (PST_LINK_BYTES / 8)
 
 struct live_slot {
 	PST_CACHE_ALIGNED _Atomic uint64_t sequence;
 	_Atomic int64_t next_offset;
 	_Atomic int64_t segment_base;
 	_Atomic uint64_t segment_bytes;
-	_Atomic uint64_t link[PST_LINK_BYTES / 8];
+	_Atomic uint64_t first[LINK_WORDS], link[LINK_WORDS];
 	_Atomic bool linked;
 	char name[PST_LOG_DIR_NAME_BYTES]; /* before the slot is counted; then constant */
 };
@@ -39,6 +40,24 @@ struct pst_live {
 	struct live_map *map;
 	char path[64]; /* "" if private */
 };
+
+static void
+store_link(_Atomic uint64_t to[LINK_WORDS], const struct pst_link *link)
+{
+	uint64_t words[LINK_WORDS];
+	memcpy(words, link->sha256, sizeof(words));
+	for (unsigned i = 0; i < LINK_WORDS; i++)
+		atomic_store_explicit(&to[i], words[i], memory_order_relaxed);
+}
+
+static void
+load_link(struct pst_link *link, const _Atomic uint64_t from[LINK_WORDS])
+{
+	uint64_t words[LINK_WORDS];
+	for (unsigned i = 0; i < LINK_WORDS; i++)
+		words[i] = atomic_load_explicit(&from[i], memory_order_relaxed);
+	memcpy(link->sha256, words, sizeof(words));
+}
 
 static void
 live_path(char path[64], const struct pst_disk_stat *dir)
@@ -146,10 +165,8 @@ pst_live_publish(struct pst_live *live, uint32_t slot, const struct pst_durable 
 	atomic_store_explicit(&s->segment_base, end->segment_base, memory_order_relaxed);
 	atomic_store_explicit(&s->segment_bytes, end->segment_bytes, memory_order_relaxed);
 	atomic_store_explicit(&s->linked, end->linked, memory_order_relaxed);
-	uint64_t link[PST_ARRAY_CNT(s->link)];
-	memcpy(link, end->link.sha256, sizeof(link));
-	for (unsigned i = 0; i < PST_ARRAY_CNT(link); i++)
-		atomic_store_explicit(&s->link[i], link[i], memory_order_relaxed);
+	store_link(s->first, &end->first);
+	store_link(s->link, &end->link);
 	/* All fields are seen before the even number: pairs with the reader's first load. */
 	atomic_store_explicit(&s->sequence, sequence + 2, memory_order_release);
 }
@@ -225,10 +242,8 @@ pst_live_read(const struct pst_live *live, uint32_t slot, struct pst_durable *en
 				&s->segment_bytes, memory_order_relaxed),
 			.linked = atomic_load_explicit(&s->linked, memory_order_relaxed),
 		};
-		uint64_t link[PST_ARRAY_CNT(s->link)];
-		for (unsigned w = 0; w < PST_ARRAY_CNT(link); w++)
-			link[w] = atomic_load_explicit(&s->link[w], memory_order_relaxed);
-		memcpy(copy.link.sha256, link, sizeof(link));
+		load_link(&copy.first, s->first);
+		load_link(&copy.link, s->link);
 		/* Pairs with the writer's release fence: had a field been new, so is sequence. */
 		atomic_thread_fence(memory_order_acquire);
 		uint64_t after = atomic_load_explicit(&s->sequence, memory_order_relaxed);

@@ -3,7 +3,7 @@
  *   /dev/shm/penstock-<device>-<inode of the data directory>
  *     header | slot 0 | slot 1 | ...            one slot a partition, never moved or reused
  *
- *   slot: sequence (odd: being written) | next offset | segment base | segment bytes | link | name
+ *   slot: sequence (odd: being written) | next offset | segment base | segment bytes | links | name
  *
  * One thread writes a slot; any process reads it. Blocks are allocated at creation, so that no
  * access can fail on a full memory filesystem. The run id ties the memory to the data directory:

@@ -259,6 +259,7 @@ end(struct pst_log *log)
 		.next_offset = log->cur->base_offset,
 		.segment_base = log->cur->base_offset,
 		.linked = log->durable.linked,
+		.first = log->durable.link,
 		.link = log->durable.link,
 	};
 	pst_sealing_end(log);

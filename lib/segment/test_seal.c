@@ -121,6 +121,15 @@ append(struct fix *f, unsigned cnt)
 	}
 }
 
+static void
+run(const struct fix *f, const char *fmt, const char *a, const char *b)
+{
+	char command[1024], script[512];
+	snprintf(script, sizeof(script), fmt, a, b);
+	snprintf(command, sizeof(command), "cd %s/t-0 && %s", f->path, script);
+	cr_assert_eq(system(command), 0, "%s", command);
+}
+
 /* A closed log of three segments: nine batches of two events, nine, and six. */
 static struct fix *
 closed_log(void)
@@ -237,6 +246,68 @@ Test(seal, goes_on_from_the_mark)
 	fix_write_file(copy, LOG("00"), log, 25 * (len / 25));
 	free(log);
 	expect_sealed(copy, 0, 50, "put right again");
+	fix_free(copy);
+	fix_free(f);
+}
+
+/* A start that cannot read a segment begins the chain anew behind it, and says so. A later one that
+ * can read it goes on with that chain: what is behind stays proven, by a chain of its own. */
+Test(seal, goes_on_with_the_chain_of_the_mark)
+{
+	struct fix *f = fix_new(true);
+	struct pst_log_config config = small();
+	struct fault fault;
+	fix_open(f, &config);
+	append(f, 23);
+	struct fix *unread = fix_snapshot(f, true);
+	fault_init(&fault);
+	fault.bad_name = LOG("18");
+	fault.bad_bytes = 4096;
+	fix_open_on(unread, &fault.disk, &config);
+	cr_assert(said_by_recovery(unread, "begins anew with segment 36"));
+	append(unread, 1);
+	cr_assert_eq(pst_datadir_checkpoint(unread->dir), 0);
+	struct fix *copy = fix_snapshot(unread, true);
+	fix_free(unread);
+	for (unsigned i = 0; i < 2; i++) {
+		fix_open(copy, &config);
+		cr_assert(!said_by_recovery(copy, "seal"));
+		append(copy, 6 * i);
+		expect_finding(copy, 36, "the chain begins anew: the segment before could not");
+		struct said said = verify(copy, NULL);
+		cr_assert_eq(said.finding_cnt, 1, "%s", said.text);
+		cr_assert_eq(said.to, 48 + 12 * i);
+		cr_assert_eq(fix_close(copy), 0);
+	}
+	cr_assert(fix_exists(copy, LOG("54")), "the segment is closed by now");
+	fix_free(copy);
+	fault_fini(&fault);
+	fix_free(f);
+}
+
+/* Retention, or an operator, left one segment only, and then the power went: the mark knows the
+ * link before it. */
+Test(seal, goes_on_in_the_only_segment)
+{
+	struct fix *f = fix_new(true);
+	struct pst_log_config config = small();
+	fix_open(f, &config);
+	append(f, 23);
+	cr_assert_eq(pst_datadir_checkpoint(f->dir), 0);
+	append(f, 1);
+	struct fix *copy = fix_snapshot(f, true);
+	run(copy, "rm 000000000000000000%s.*%s", "00", "");
+	run(copy, "rm 000000000000000000%s.*%s", "18", "");
+	fix_open(copy, &config);
+	cr_assert(!said_by_recovery(copy, "seal"));
+	append(copy, 12);
+	cr_assert_eq(fix_close(copy), 0);
+	expect_sealed(copy, 36, 72, "one segment left");
+	struct said whole = verify(f, NULL), left = verify(copy, NULL);
+	struct pst_anchor anchor = {.offset = 48, .link = whole.link};
+	cr_assert(whole.linked && left.linked);
+	verify(copy, &anchor);
+	cr_assert(anchor.met, "it is the same chain");
 	fix_free(copy);
 	fix_free(f);
 }
@@ -394,15 +465,6 @@ Test(seal, names_the_mebibyte)
 	fix_free(copy);
 	pst_seal_fini(&seal);
 	fix_free(f);
-}
-
-static void
-run(const struct fix *f, const char *fmt, const char *a, const char *b)
-{
-	char command[1024], script[512];
-	snprintf(script, sizeof(script), fmt, a, b);
-	snprintf(command, sizeof(command), "cd %s/t-0 && %s", f->path, script);
-	cr_assert_eq(system(command), 0, "%s", command);
 }
 
 Test(seal, finds_segments_taken_out_or_put_in)

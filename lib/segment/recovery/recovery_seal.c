@@ -139,21 +139,21 @@ pst_recover_seal_begin(struct pst_recover *r, uint32_t i)
 	r->link_before = r->link;
 	if (!r->log->sealing)
 		return 0;
-	bool marked = mark && mark->end.segment_base == segment->base_offset;
-	r->seal_from = marked && mark->end.linked ? mark->end.segment_bytes : 0;
-	if (marked && mark->end.linked && mark->end.segment_bytes == 0) {
+	/* The mark's link speaks of the chain that began with the mark's first one: seals before it
+	 * may say another, where they could not be read when the segment was begun. */
+	bool marked = mark && mark->end.segment_base == segment->base_offset && mark->end.linked;
+	r->seal_from = marked ? mark->end.segment_bytes : 0;
+	if (marked) {
 		r->chained = true;
-		r->link = mark->end.link;
+		r->link = mark->end.first;
 	}
 	int rc = begin_seal(r, i, r->seal_from, &known);
 	if (rc < 0)
 		return rc;
 	/* A first link that nobody knows would contradict the seals behind it. */
 	r->unsealed = !known && i + 1 < r->cnt;
-	if (!known && !r->unsealed && r->seal_from > 0) {
+	if (!known && !r->unsealed)
 		tell(r, PST_RECOVERY_SEALS_BEGIN, segment->base_offset);
-		r->seal_from = 0;
-	}
 	if (r->seal_from > 0)
 		pst_seal_extend(
 			&r->log->seal, r->seal_from, mark->end.next_offset, &mark->end.link);
@@ -172,8 +172,7 @@ pst_recover_seal_end(struct pst_recover *r, uint32_t i)
 	if (!r->log->sealing)
 		return 0;
 	if (r->unsealed) {
-		r->chained = r->seal_from > 0 && r->seg.good_bytes >= r->seal_from;
-		r->link = seal->last;
+		r->chained = false;
 		seal->bytes = 0;
 		return 0;
 	}
@@ -278,9 +277,10 @@ chained_behind(struct pst_recover *r, uint32_t i, bool *yes, struct pst_link *li
 		*yes = *known = verdict == PST_SEAL_OK && !(seal->flags & PST_SEAL_BEGINS);
 		*link = seal->first;
 	} else if (mark && mark->end.segment_base == next->base_offset && mark->end.linked) {
-		*yes = true;
-		*known = mark->end.segment_bytes == 0;
-		*link = mark->end.link;
+		struct pst_link seed;
+		pst_link_seed(r->log->name, next->base_offset, &seed);
+		*yes = *known = !pst_link_equal(&mark->end.first, &seed);
+		*link = mark->end.first;
 	}
 	return 0;
 }
@@ -347,6 +347,7 @@ pst_recover_seal_go_on(struct pst_recover *r)
 	log->durable.linked = log->sealing;
 	if (!log->sealing)
 		return;
+	log->durable.first = log->seal.first;
 	log->durable.link = log->link = log->seal.last;
 }
 

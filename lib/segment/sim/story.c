@@ -51,7 +51,7 @@ cast(struct sim_story *s)
 	}
 	s->retain_bytes = sim_below(c, 6) == 0 ? 100000 : 0;
 	if (sim_below(c, 5) == 0 && !s->large)
-		s->capacity_blocks = 760 + sim_below(c, 40); /* 650 are the durable marks' */
+		s->capacity_blocks = 824 + sim_below(c, 40); /* 714 are the durable marks' */
 }
 
 /* What goes wrong in the next life. */

@@ -38,7 +38,27 @@ prove(struct pst_verifying *v)
 	"the chain begins anew: the segment before could not be read when this one was begun, or " \
 	"was replaced since"
 
-/* Whether the seal follows from what was before it. */
+/* Whether the segment's first link is the one that follows from what was before it. begins: it is
+ * its seed, and says so. */
+static void
+check_follows(struct pst_verifying *v, const char *name, const struct pst_link *first, bool begins,
+	bool gap)
+{
+	bool follows = pst_link_equal(first, &v->follows);
+	/* Segments that are missing are a finding by themselves. */
+	if (!follows && begins && v->unsealed_before)
+		pst_verify_note(
+			v, name, 0, "the chain begins anew: the segment before has no seal");
+	else if (!follows && !gap && begins)
+		pst_verify_finding(v, name, 0, ANEW_UNEXPECTED);
+	else if (!follows && !gap)
+		pst_verify_finding(v, name, 0,
+			"does not follow from the seal before: one of them was replaced, or what "
+			"lies between");
+	else if (follows)
+		prove(v);
+}
+
 static void
 check_first(struct pst_verifying *v, const char *name, uint32_t i, bool gap)
 {
@@ -55,19 +75,7 @@ check_first(struct pst_verifying *v, const char *name, uint32_t i, bool gap)
 	if (seal->flags & PST_SEAL_REPAIRED)
 		pst_verify_note(v, name, 0, "sealed again by penstock repair");
 	if (v->follows_known) {
-		bool follows = pst_link_equal(&seal->first, &v->follows);
-		/* Segments that are missing are a finding by themselves. */
-		if (!follows && begins && v->unsealed_before)
-			pst_verify_note(v, name, 0,
-				"the chain begins anew: the segment before has no seal");
-		else if (!follows && !gap && seal->flags & PST_SEAL_BEGINS && begins)
-			pst_verify_finding(v, name, 0, ANEW_UNEXPECTED);
-		else if (!follows && !gap)
-			pst_verify_finding(v, name, 0,
-				"does not follow from the seal before: one of them was replaced, "
-				"or what lies between");
-		else if (follows)
-			prove(v);
+		check_follows(v, name, &seal->first, begins && seal->flags & PST_SEAL_BEGINS, gap);
 	} else if (!begins && seal->base_offset == 0) {
 		pst_verify_finding(v, name, 0, "does not begin as the first seal of a partition");
 	} else if (!begins && i > 0) {
@@ -112,14 +120,18 @@ pst_verify_seal_begin(struct pst_verifying *v, uint32_t i, bool last, bool gap)
 		check_first(v, name, i, gap);
 		v->chained = true;
 		v->link = seal->first;
+	} else if (last && log->end.linked && log->end.segment_base == base) {
+		struct pst_link seed;
+		pst_link_seed(log->name, base, &seed);
+		pst_segment_name(name, base, PST_SEGMENT_LOG);
+		if (v->follows_known)
+			check_follows(v, name, &log->end.first,
+				pst_link_equal(&log->end.first, &seed), gap);
+		v->chained = true;
+		v->link = log->end.first;
 	} else if (!last && v->chained) {
 		pst_verify_note(v, name, 0, "missing: the chain is followed without it");
-	}
-	v->anew_known = last && !v->sealed;
-	v->anew_possible = v->anew_known && (i == 0 || v->unsealed_before);
-	if (v->anew_known)
-		pst_link_seed(log->name, base, &v->anew);
-	if (!v->sealed && i == 0 && base == 0 && (!last || log->end.linked)) {
+	} else if (!last && i == 0 && base == 0) {
 		v->chained = true;
 		pst_link_seed(log->name, 0, &v->link);
 	}
@@ -162,8 +174,6 @@ pst_verify_seal_batch(struct pst_verifying *v, const struct pst_scan *scan)
 	int64_t next_offset = pst_batch_last_offset(&scan->info) + 1;
 	struct pst_seal_link last;
 	const struct pst_seal_link *known;
-	if (v->anew_known)
-		pst_link_next(&v->anew, scan->data, scan->info.total_bytes, &v->anew);
 	if (v->chained) {
 		pst_link_next(&v->link, scan->data, scan->info.total_bytes, &v->link);
 		look_for_anchors(v, next_offset, &v->link);
@@ -244,30 +254,12 @@ check_length(struct pst_verifying *v, bool good, bool aside)
 	v->spoilt = v->spoilt || end < seal->bytes || !(seal->flags & PST_SEAL_OPEN);
 }
 
-/* Of the last segment: nothing before it said how the chain went on. */
-static void
-begins_anew(struct pst_verifying *v)
-{
-	char name[PST_SEGMENT_NAME_BYTES];
-	pst_segment_name(name, v->seg.base_offset, PST_SEGMENT_LOG);
-	if (v->unsealed_before)
-		pst_verify_note(
-			v, name, 0, "the chain begins anew: the segment before has no seal");
-	v->link = v->anew;
-	v->chained = true;
-	v->unsealed_from = -1;
-}
-
 int
 pst_verify_seal_end(struct pst_verifying *v, bool last, bool good, bool aside)
 {
 	struct pst_reading *log = &v->log;
 	const struct pst_durable *end = &log->end;
 	int64_t base = v->seg.base_offset;
-	if (last && good && v->anew_possible && end->linked &&
-		v->seg.next_offset == end->next_offset && pst_link_equal(&v->anew, &end->link) &&
-		!(v->chained && pst_link_equal(&v->link, &end->link)))
-		begins_anew(v);
 	bool held = v->chained && !v->spoilt;
 	if (last && held && good && end->linked && v->seg.next_offset == end->next_offset &&
 		pst_link_equal(&v->link, &end->link))
@@ -282,13 +274,10 @@ pst_verify_seal_end(struct pst_verifying *v, bool last, bool good, bool aside)
 			pst_segment_name(name, base, PST_SEGMENT_LOG);
 			int64_t next = v->seg.next_offset;
 			v->seg.next_offset = v->held_offset;
-			if (v->anew_known && pst_link_equal(&v->anew, &end->link))
-				pst_verify_finding(v, name, 0, ANEW_UNEXPECTED);
-			else
-				pst_verify_finding(v, name, v->held_pos,
-					"altered: offsets %" PRId64 " to %" PRId64
-					" do not lead to the link of the durable mark",
-					v->held_offset, next - 1);
+			pst_verify_finding(v, name, v->held_pos,
+				"altered: offsets %" PRId64 " to %" PRId64
+				" do not lead to the link of the durable mark",
+				v->held_offset, next - 1);
 			v->seg.next_offset = next;
 		}
 		v->said.linked = v->chained && (end->linked || v->sealed);

@@ -28,9 +28,6 @@ struct pst_verifying {
 	int64_t unsealed_from; /* the chain has no known link from here on; -1: it has */
 	bool unsealed_before;  /* the segment before has no seal, or one that ends before it */
 	struct pst_link link;
-	bool anew_known;    /* what the chain comes to if it begins with this segment */
-	bool anew_possible; /* and it may, by what is before it */
-	struct pst_link anew;
 	struct pst_link follows; /* what the next segment should start with, if follows_known */
 	uint32_t next_link;      /* of the seal's links between; link_cnt: the last one */
 	uint64_t held_pos;       /* where link and seal agreed last */
