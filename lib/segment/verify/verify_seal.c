@@ -34,29 +34,29 @@ prove(struct pst_verifying *v)
 	v->unsealed_from = -1;
 }
 
-#define ANEW_UNEXPECTED                                                                            \
-	"the chain begins anew: the segment before could not be read when this one was begun, or " \
-	"was replaced since"
-
-/* Whether the segment's first link is the one that follows from what was before it. begins: it is
- * its seed, and says so. */
+/* Whether segment i's first link is the one that follows from what was before it. begins: it is the
+ * seed, and says so. */
 static void
-check_follows(struct pst_verifying *v, const char *name, const struct pst_link *first, bool begins,
-	bool gap)
+check_before(struct pst_verifying *v, const char *name, uint32_t i, const struct pst_link *first,
+	bool begins, bool gap)
 {
-	bool follows = pst_link_equal(first, &v->follows);
-	/* Segments that are missing are a finding by themselves. */
-	if (!follows && begins && v->unsealed_before)
+	bool follows = v->follows_known && pst_link_equal(first, &v->follows);
+	if (follows)
+		prove(v);
+	else if (!v->follows_known && !begins && v->log.bases[i] == 0)
+		pst_verify_finding(v, name, 0, "does not begin as the first seal of a partition");
+	else if (!v->follows_known && !begins && i > 0)
+		pst_verify_note(v, name, 0, "the seal before is missing");
+	else if (v->follows_known && begins && v->unsealed_before)
 		pst_verify_note(
 			v, name, 0, "the chain begins anew: the segment before has no seal");
-	else if (!follows && !gap && begins)
-		pst_verify_finding(v, name, 0, ANEW_UNEXPECTED);
-	else if (!follows && !gap)
-		pst_verify_finding(v, name, 0,
-			"does not follow from the seal before: one of them was replaced, or what "
-			"lies between");
-	else if (follows)
-		prove(v);
+	/* Segments that are missing are a finding by themselves. */
+	else if (v->follows_known && !gap)
+		pst_verify_finding(v, name, 0, "%s",
+			begins ? "the chain begins anew: the segment before could not be read when "
+				 "this one was begun, or was replaced since"
+			       : "does not follow from the seal before: one of them was replaced, "
+				 "or what lies between");
 }
 
 static void
@@ -74,13 +74,7 @@ check_first(struct pst_verifying *v, const char *name, uint32_t i, bool gap)
 	}
 	if (seal->flags & PST_SEAL_REPAIRED)
 		pst_verify_note(v, name, 0, "sealed again by penstock repair");
-	if (v->follows_known) {
-		check_follows(v, name, &seal->first, begins && seal->flags & PST_SEAL_BEGINS, gap);
-	} else if (!begins && seal->base_offset == 0) {
-		pst_verify_finding(v, name, 0, "does not begin as the first seal of a partition");
-	} else if (!begins && i > 0) {
-		pst_verify_note(v, name, 0, "the seal before is missing");
-	}
+	check_before(v, name, i, &seal->first, begins && seal->flags & PST_SEAL_BEGINS, gap);
 	if (begins && !(seal->flags & PST_SEAL_BEGINS))
 		pst_verify_finding(v, name, 0, "does not say that the chain begins with it");
 }
@@ -124,9 +118,8 @@ pst_verify_seal_begin(struct pst_verifying *v, uint32_t i, bool last, bool gap)
 		struct pst_link seed;
 		pst_link_seed(log->name, base, &seed);
 		pst_segment_name(name, base, PST_SEGMENT_LOG);
-		if (v->follows_known)
-			check_follows(v, name, &log->end.first,
-				pst_link_equal(&log->end.first, &seed), gap);
+		check_before(
+			v, name, i, &log->end.first, pst_link_equal(&log->end.first, &seed), gap);
 		v->chained = true;
 		v->link = log->end.first;
 	} else if (!last && v->chained) {
