@@ -26,16 +26,16 @@ class Hugepages:
         return int(self.PATH.read_text()) - before
 
     def reserve(self, page_cnt):
-        """Whether that many pages are free now."""
-        missing = page_cnt - self.free()
-        if missing <= 0:
-            return True
+        """Whether that many pages are free now. They are pages of its own: what is free already may
+        be another program's, which is about to start."""
+        missing = page_cnt - self.taken
         try:
-            if self.taken == 0:
-                atexit.register(self.give_back)
-            self.taken += self.add(missing)
+            if missing > 0:
+                if self.taken == 0:
+                    atexit.register(self.give_back)
+                self.taken += self.add(missing)
         except OSError:
-            return False
+            pass
         return self.free() >= page_cnt
 
     def give_back(self):

@@ -93,6 +93,20 @@ def owner(session, rx_cnt):
     return (mixed ^ mixed >> 32) % rx_cnt
 
 
+def make_pcap(pcap, text, queue, event_cnt, payload_bytes):
+    """The lines of a file as events, in frames filled up to payload_bytes, in a session that the
+    queue's own lcore keeps, of two. The generator's report."""
+    session = next(s for s in (f"FEED-{n}" for n in range(99)) if owner(s, 2) == queue)
+    return json.loads(
+        out_of(
+            *[tool("penstock-load"), "--pcap", str(pcap), "--to", "10.9.9.9:26400"],
+            *["--from", "10.9.9.8:40000", "--framing", "mold64", "--session", session],
+            *["--lines", str(text), "--count", str(event_cnt), "--events-per-frame", "100"],
+            *["--payload-max", str(payload_bytes), "--json"],
+        )
+    )
+
+
 def make(lines):
     """A file for each of two queues, with a session that the queue's own lcore keeps; frames of
     one file."""
@@ -101,18 +115,10 @@ def make(lines):
         text.write_bytes(b"".join(pathlib.Path(f).read_bytes().rstrip(b"\n") + b"\n" for f in lines))
     else:
         text.write_text("".join(event + "\n" for event in feed()))
-    pcaps = []
-    for queue in range(2):
-        session = next(s for s in (f"FEED-{n}" for n in range(99)) if owner(s, 2) == queue)
-        pcaps.append(WORK / f"feed-{queue}.pcap")
-        sent = out_of(
-            *[tool("penstock-load"), "--pcap", str(pcaps[-1]), "--to", "10.9.9.9:26400"],
-            *["--from", "10.9.9.8:40000", "--framing", "mold64", "--session", session],
-            *["--lines", str(text), "--count", str(EVENTS), "--events-per-frame", "100"],
-            *["--payload-max", str(PAYLOAD_BYTES), "--json"],
-        )
-        frames = json.loads(sent)["frames"]["sent"]
-    return pcaps, frames
+    pcaps = [WORK / f"feed-{queue}.pcap" for queue in range(2)]
+    for queue, pcap in enumerate(pcaps):
+        sent = make_pcap(pcap, text, queue, EVENTS, PAYLOAD_BYTES)
+    return pcaps, sent["frames"]["sent"]
 
 
 def floor(pcap):
@@ -133,16 +139,15 @@ def not_carried(status):
     return sum(sums) + events["duplicate"]
 
 
-def cpu_ns(daemon, rx_cnt):
-    """CPU time of the rx lcores, the writer, and the rest: control thread, kernel's helpers."""
+def cpu_ns(daemon, rx_cnt, writer_cnt):
+    """CPU time of the rx lcores, the writers, and the rest: control thread, kernel's helpers."""
     rx = sum(daemon.cpu_ns(1 + lcore) for lcore in range(rx_cnt))
-    writer = daemon.cpu_ns(1 + rx_cnt)
+    writer = sum(daemon.cpu_ns(1 + rx_cnt + lcore) for lcore in range(writer_cnt))
     return {"rx": rx, "writer": writer, "rest": daemon.cpu_ns_all() - rx - writer}
 
 
-def run_one(name, pcaps, seconds):
-    rx, writers, on = RUNS[name]
-    text = PROFILE.format(
+def profile(rx, writers, on):
+    return PROFILE.format(
         work=WORK,
         prefix=PREFIX,
         memory=MEMORY_MIB,
@@ -152,13 +157,17 @@ def run_one(name, pcaps, seconds):
         queues=len(rx),
         **{**on, "rules": on["rules"].format(root=ROOT, work=WORK)},
     )
-    with Daemon(text, source.replaying(*pcaps[: len(rx)]), on["data"]) as daemon:
+
+
+def run_one(pcaps, seconds, rx, writers, on):
+    with Daemon(profile(rx, writers, on), source.replaying(*pcaps[: len(rx)]), on["data"]) as daemon:
         time.sleep(min(1, seconds))
         t0, before = daemon.status()
-        cpu0 = cpu_ns(daemon, len(rx))
+        cpu0 = cpu_ns(daemon, len(rx), len(writers))
         time.sleep(seconds)
         t1, after = daemon.status()
-        cpu1 = cpu_ns(daemon, len(rx))
+        cpu1 = cpu_ns(daemon, len(rx), len(writers))
+    size = sum(f.stat().st_size for f in on["data"].rglob("*.log"))
     held = json.loads(out_of(tool("readback"), str(daemon.data), "events"))
     shutil.rmtree(daemon.data)
     found = after["events"]["found"] - before["events"]["found"]
@@ -170,15 +179,17 @@ def run_one(name, pcaps, seconds):
         **{f"{role}_ns_per_event": ns / found for role, ns in cpu.items()},
         "cpu_share": sum(cpu.values()) / 1e9 / (t1 - t0) / os.cpu_count(),
         "stored": stored,
+        "disk_bytes_per_event": size / held["unique"],
         "shed": shed(after),
         "not_carried": not_carried(after),
         "read_back": held,
     }
 
 
-def judge(name, run):
-    """An event too many, or one that is missing and was not counted as shed, voids the figures."""
-    held, whole = run["read_back"], RUNS[name][2] is not ALL_OFF
+def judge(name, run, whole=True):
+    """An event too many, or one that is missing and was not counted as shed, voids the figures.
+    whole: the log has kept all of it."""
+    held = run["read_back"]
     if held["duplicated"] or held["unnumbered"] or run["not_carried"]:
         give_up(f"{name}: {held}, and {run['not_carried']} frames or events refused")
     if whole and held["missing"] and not run["shed"]:
@@ -193,8 +204,8 @@ def in_turn(pcaps, number, seconds):
     names = names[number % len(names) :] + names[: number % len(names)]
     figures = {"floor": floor(pcaps[0])}
     for name in names:
-        figures[name] = run_one(name, pcaps, seconds)
-        judge(name, figures[name])
+        figures[name] = run_one(pcaps, seconds, *RUNS[name])
+        judge(name, figures[name], RUNS[name][2] is not ALL_OFF)
         rate = figures["floor"]["machine_events_per_s"]
         figures[name]["of_floor"] = figures[name]["events_per_s"] / rate
     return figures
