@@ -375,6 +375,15 @@ end_without(struct daemon *d)
 	_exit(EXIT_FAILURE);
 }
 
+/* On a full disk a segment may go to make room for the last events when the mark has passed it. */
+static void
+keep_marks(void *arg)
+{
+	const struct daemon *d = arg;
+
+	pst_storage_checkpoint(d->profile, &d->storage, false);
+}
+
 static int
 stop_pipeline(struct daemon *d)
 {
@@ -385,7 +394,7 @@ stop_pipeline(struct daemon *d)
 	/* Their threads live on: none may find lcores that have ended. */
 	pst_metrics_detach(d->metrics);
 	pst_telemetry_unregister();
-	enum pst_stop stopped = pst_pipeline_stop(&d->pipeline, STOP_LIMIT_NS);
+	enum pst_stop stopped = pst_pipeline_stop(&d->pipeline, STOP_LIMIT_NS, keep_marks, d);
 	if (stopped == PST_STOP_STUCK)
 		end_without(d);
 	if (stopped != PST_STOP_DRAINED) {

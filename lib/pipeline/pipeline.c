@@ -439,18 +439,21 @@ find_stuck(struct pst_pipeline *p)
 
 /* False: not until then. */
 static bool
-await_phase(const struct pst_pipeline *p, enum pst_phase phase, uint64_t end_tsc)
+await_phase(const struct pst_pipeline *p, enum pst_phase phase, uint64_t end_tsc,
+	void (*meanwhile)(void *arg), void *arg)
 {
 	while (!all_reached(p, phase)) {
 		if (pst_clock_tsc() > end_tsc)
 			return false;
+		meanwhile(arg);
 		nanosleep(&(struct timespec){.tv_nsec = STOP_POLL_NS}, NULL);
 	}
 	return true;
 }
 
 enum pst_stop
-pst_pipeline_stop(struct pst_pipeline *p, uint64_t limit_ns)
+pst_pipeline_stop(
+	struct pst_pipeline *p, uint64_t limit_ns, void (*meanwhile)(void *arg), void *arg)
 {
 	uint64_t end_tsc = pst_clock_tsc() + pst_clock_ticks(limit_ns);
 	bool in_time = true, told = true;
@@ -462,13 +465,14 @@ pst_pipeline_stop(struct pst_pipeline *p, uint64_t limit_ns)
 			pst_ksock_shut_input(p->ksock);
 		/* Pairs with the acquire in the lcores' loops. */
 		atomic_store_explicit(&p->phase, phase, memory_order_release);
-		in_time = await_phase(p, phase, end_tsc);
+		in_time = await_phase(p, phase, end_tsc, meanwhile, arg);
 		/* All is settled, and the writers go on until the end. */
 		if (phase == PST_PHASE_SYNC && in_time && p->recorder)
 			told = pst_recorder_finish(p->recorder, RECORD_LIMIT_NS);
 	}
 	atomic_store_explicit(&p->phase, PST_PHASE_END, memory_order_release); /* as above */
-	if (!await_phase(p, PST_PHASE_END, pst_clock_tsc() + pst_clock_ticks(END_LIMIT_NS)))
+	end_tsc = pst_clock_tsc() + pst_clock_ticks(END_LIMIT_NS);
+	if (!await_phase(p, PST_PHASE_END, end_tsc, meanwhile, arg))
 		return find_stuck(p);
 	return in_time && told ? PST_STOP_DRAINED : PST_STOP_LATE;
 }

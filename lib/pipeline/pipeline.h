@@ -203,8 +203,10 @@ enum pst_stop {
 
 /* Drains and stops: steering off, rings emptied, kernel sockets shut and emptied, batches sealed
  * and synced, the ledger closed, all of it within limit_ns; after that the lcores have a moment to
- * end. After the watch over them has ended. */
-enum pst_stop pst_pipeline_stop(struct pst_pipeline *pipeline, uint64_t limit_ns);
+ * end. After the watch over them has ended. meanwhile is called by the caller's thread, each turn
+ * of its wait for the lcores: what they need of it to end. */
+enum pst_stop pst_pipeline_stop(
+	struct pst_pipeline *pipeline, uint64_t limit_ns, void (*meanwhile)(void *arg), void *arg);
 
 /* The books after all lcores have ended (pst_pipeline_stop and join): nobody else reads or writes
  * any more. */
