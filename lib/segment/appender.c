@@ -318,6 +318,7 @@ pst_appender_destroy(struct pst_appender *app)
 			rc = err;
 		pst_log_free(log);
 	}
+	atomic_store_explicit(&app->dir->oldest[app->number].due_ns, 0, memory_order_relaxed);
 	atomic_store_explicit(
 		&app->dir->oldest[app->number].max_ts_ms, INT64_MAX, memory_order_relaxed);
 	free_appender(app);

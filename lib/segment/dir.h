@@ -17,10 +17,12 @@ struct pst_partition_no {
 	uint32_t partition;
 };
 
-/* One appender's view of its own oldest closed segment, for the directory's cap: the appender
- * writes, the others read. INT64_MAX: it has none. */
+/* One appender's view of its own closed segments, for the directory's cap and for a full disk: the
+ * appender writes, the others read. */
 struct pst_dir_oldest {
-	PST_CACHE_ALIGNED _Atomic int64_t max_ts_ms;
+	PST_CACHE_ALIGNED _Atomic int64_t
+		max_ts_ms;       /* of the oldest that may go; INT64_MAX: none */
+	_Atomic uint64_t due_ns; /* until then (wall clock) one is waited for that may go soon */
 };
 
 struct pst_datadir {

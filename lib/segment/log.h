@@ -29,6 +29,9 @@
 #define PST_QUEUE_DEPTH     256  /* requests in flight */
 #define PST_INDEX_BUF_BYTES 3072 /* a whole number of entries of either kind */
 #define PST_HOUSEKEEPING_NS 100000000u
+/* How long a write that found no space waits for a checkpoint to pass a segment that is closed: the
+ * control thread makes one several times a second, unless it cannot. Less than a stop has time. */
+#define PST_MARK_WAIT_NS UINT64_C(2000000000)
 static_assert(PST_BATCH_WIRE_BYTES_MAX <= PST_PIECE_BYTES - PST_BLOCK_BYTES,
 	"a batch touches two pieces at most");
 
@@ -178,6 +181,7 @@ struct pst_log {
 	struct pst_closed_segment *closed;             /* oldest first */
 	uint32_t closed_first, closed_cnt, closed_cap; /* closed[first] .. closed[cnt - 1] */
 	uint64_t closed_bytes;
+	uint64_t closed_ns; /* when the last of them was closed, in this run */
 	/* Files of the oldest one that are still to be removed, or are being removed; then the
 	 * directory is synced. */
 	char retire_names[PST_SEGMENT_FILE_CNT][PST_SEGMENT_NAME_BYTES];
@@ -306,6 +310,7 @@ void pst_retention_unlinked(struct pst_log *log, int64_t result);
 void pst_retention_dir_synced(struct pst_log *log);
 void pst_retention_housekeeping(struct pst_appender *app);
 void pst_retention_make_room(struct pst_appender *app); /* each poll */
+void pst_retention_tell(struct pst_appender *app);      /* the other appenders, what may go */
 void pst_retention_give_up(struct pst_log *log);        /* the log has failed */
 
 #endif

@@ -154,17 +154,34 @@ may_retire(const struct pst_log *log)
 	return !log->failed && has_closed(log) && log->retire == PST_RETIRE_NONE;
 }
 
-/* The appender's log with the oldest closed segment, NULL if there is none; tells the other
- * appenders how old it is. */
+/* Until when a segment of a log that has none that may go is worth waiting for: it is closed, and
+ * the next checkpoint passes it, or it is being closed, and that needs no room. Not for ever: a
+ * checkpoint may fail. */
+static uint64_t
+due_ns(const struct pst_log *log)
+{
+	if (log->roll > PST_ROLL_WRITE && !log->room_wait && !log->create_failed)
+		return log->app->now_ns + PST_MARK_WAIT_NS;
+	return log->closed_first < log->closed_cnt ? log->closed_ns + PST_MARK_WAIT_NS : 0;
+}
+
+/* The appender's log with the oldest segment that may go, NULL if there is none; tells the other
+ * appenders. */
 static struct pst_log *
 find_oldest(struct pst_appender *app, int64_t *ts_ms)
 {
+	struct pst_dir_oldest *told = &app->dir->oldest[app->number];
 	struct pst_log *oldest = NULL;
+	uint64_t due = 0;
 	*ts_ms = INT64_MAX;
 	for (uint32_t i = 0; i < app->log_cnt; i++) {
 		struct pst_log *log = app->logs[i];
-		if (log->failed || !has_closed(log))
+		if (log->failed)
 			continue;
+		if (!has_closed(log)) {
+			due = pst_max_u64(due, due_ns(log));
+			continue;
+		}
 		int64_t ts = oldest_ts_ms(log);
 		if (ts == INT64_MAX)
 			ts--; /* which says that there is none */
@@ -173,9 +190,18 @@ find_oldest(struct pst_appender *app, int64_t *ts_ms)
 			*ts_ms = ts;
 		}
 	}
-	atomic_store_explicit(
-		&app->dir->oldest[app->number].max_ts_ms, *ts_ms, memory_order_relaxed);
+	atomic_store_explicit(&told->due_ns, due, memory_order_relaxed);
+	/* Pairs with the acquire in room_possible: where none is seen any more, retire's count is.
+	 */
+	atomic_store_explicit(&told->max_ts_ms, *ts_ms, memory_order_release);
 	return oldest;
+}
+
+void
+pst_retention_tell(struct pst_appender *app)
+{
+	int64_t ts_ms;
+	find_oldest(app, &ts_ms);
 }
 
 /* Whether no other appender has an older one. */
@@ -203,7 +229,7 @@ retire_oldest(struct pst_appender *app, bool early)
 	if (early)
 		atomic_store_explicit(&app->dir->room_wanted, false, memory_order_relaxed);
 	retire(oldest, early);
-	find_oldest(app, &ts_ms);
+	pst_retention_tell(app);
 }
 
 void
@@ -223,7 +249,6 @@ pst_retention_housekeeping(struct pst_appender *app)
 {
 	struct pst_datadir *dir = app->dir;
 	uint64_t cap = atomic_load_explicit(&dir->retain_bytes, memory_order_relaxed);
-	int64_t ts_ms;
 	for (uint32_t i = 0; i < app->log_cnt; i++) {
 		struct pst_log *log = app->logs[i];
 		if (may_retire(log) && retire_due(log))
@@ -232,5 +257,5 @@ pst_retention_housekeeping(struct pst_appender *app)
 	if (cap > 0 && atomic_load_explicit(&dir->log_bytes, memory_order_relaxed) > cap)
 		retire_oldest(app, false);
 	else if (cap > 0 || atomic_load_explicit(&dir->retain_when_full, memory_order_relaxed))
-		find_oldest(app, &ts_ms);
+		pst_retention_tell(app);
 }

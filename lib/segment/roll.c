@@ -255,6 +255,7 @@ end(struct pst_log *log)
 	log->app->disk->ops->close(log->app->disk, old->file);
 	old->open = false;
 	pst_closed_add(log, old->base_offset, old->end, old->index_state.best_ts_ms);
+	log->closed_ns = log->app->now_ns;
 	log->durable = (struct pst_durable){
 		.next_offset = log->cur->base_offset,
 		.segment_base = log->cur->base_offset,
@@ -266,6 +267,7 @@ end(struct pst_log *log)
 	log->old = NULL;
 	log->roll = PST_ROLL_NONE;
 	pst_log_publish(log);
+	pst_retention_tell(log->app);
 	atomic_store_explicit(&log->app->dir->checkpoint_wanted, true, memory_order_relaxed);
 }
 

@@ -92,6 +92,7 @@ pst_datadir_watch_space(struct pst_datadir *dir)
 	/* In this order: whoever finds the disk full again must find something to give back. */
 	atomic_store_explicit(&dir->reserved, true, memory_order_release);
 	atomic_store_explicit(&dir->full, false, memory_order_release);
+	atomic_store_explicit(&dir->room_wanted, false, memory_order_relaxed);
 	return false;
 }
 
@@ -123,19 +124,37 @@ pst_dir_give_reserve(struct pst_datadir *dir, int err)
 
 /* ---- room by removing what is oldest ---- */
 
-/* Whether something closed is left that may go, or is going. */
 static bool
-room_possible(const struct pst_datadir *dir)
+room_being_made(const struct pst_datadir *dir)
 {
+	return atomic_load_explicit(&dir->retiring_cnt, memory_order_acquire) > 0;
+}
+
+/* Whether something closed is left that may go, now or as soon as a checkpoint has passed it, or is
+ * going. */
+static bool
+room_possible(struct pst_appender *app)
+{
+	const struct pst_datadir *dir = app->dir;
 	if (!atomic_load_explicit(&dir->retain_when_full, memory_order_relaxed))
 		return false;
-	if (atomic_load_explicit(&dir->retiring_cnt, memory_order_acquire) > 0)
-		return true;
-	for (unsigned i = 0; i < PST_APPENDERS_MAX; i++)
-		if (atomic_load_explicit(&dir->oldest[i].max_ts_ms, memory_order_relaxed) !=
-			INT64_MAX)
+	pst_retention_tell(app);
+	for (unsigned i = 0; i < PST_APPENDERS_MAX; i++) {
+		const struct pst_dir_oldest *its = &dir->oldest[i];
+		/* Pairs with the release in find_oldest. */
+		if (atomic_load_explicit(&its->max_ts_ms, memory_order_acquire) != INT64_MAX ||
+			atomic_load_explicit(&its->due_ns, memory_order_relaxed) > app->now_ns)
 			return true;
-	return false;
+	}
+	return room_being_made(dir);
+}
+
+/* One removal at a time: what is under way may be enough. */
+static void
+want_room(struct pst_datadir *dir)
+{
+	if (!room_being_made(dir))
+		atomic_store_explicit(&dir->room_wanted, true, memory_order_relaxed);
 }
 
 bool
@@ -143,7 +162,7 @@ pst_room_none(const struct pst_log *log)
 {
 	const struct pst_datadir *dir = log->app->dir;
 	return !log->uses_reserve && atomic_load_explicit(&dir->full, memory_order_relaxed) &&
-	       !room_possible(dir);
+	       !room_possible(log->app);
 }
 
 bool
@@ -155,12 +174,12 @@ pst_room_wait(struct pst_log *log, int err)
 	if (!log->room_wait) {
 		/* Before the question whether there is any: a removal that ends now is seen. */
 		log->room_seen = atomic_load_explicit(&dir->room_made, memory_order_acquire);
-		if (!room_possible(dir))
+		if (!room_possible(log->app))
 			return false;
 		log->room_wait = true;
 		pst_log_activate(log);
 	}
-	atomic_store_explicit(&dir->room_wanted, true, memory_order_relaxed);
+	want_room(dir);
 	return true;
 }
 
@@ -168,7 +187,7 @@ bool
 pst_room_came(struct pst_log *log, bool *none)
 {
 	struct pst_datadir *dir = log->app->dir;
-	bool possible = room_possible(dir);
+	bool possible = room_possible(log->app);
 	*none = false;
 	if (atomic_load_explicit(&dir->room_made, memory_order_acquire) != log->room_seen) {
 		log->room_wait = false;
@@ -177,8 +196,10 @@ pst_room_came(struct pst_log *log, bool *none)
 	if (!possible) {
 		log->room_wait = false;
 		*none = true;
+		/* What is closed from now on is not to go for it. */
+		atomic_store_explicit(&dir->room_wanted, false, memory_order_relaxed);
 		return false;
 	}
-	atomic_store_explicit(&dir->room_wanted, true, memory_order_relaxed);
+	want_room(dir);
 	return false;
 }

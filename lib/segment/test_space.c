@@ -93,19 +93,31 @@ unfill(const struct small_disk *d)
 	cr_assert_eq(unlink(path), 0);
 }
 
+static void
+rest_beside_control(struct fix *f)
+{
+	do {
+		pst_appender_flush(f->app);
+		fix_poll(f);
+		if (pst_datadir_checkpoint_wanted(f->dir))
+			cr_assert_eq(pst_datadir_checkpoint(f->dir), 0);
+	} while (!pst_appender_idle(f->app));
+}
+
 /* A batch of about 120 KB, and what became of it. */
 static enum pst_append_status
 append_one(struct fix *f)
 {
 	fix_batch(f, 2, 60000, 1000 + f->taken_cnt);
 	fix_append(f);
-	fix_rest(f);
-	if (pst_datadir_checkpoint_wanted(f->dir))
-		cr_assert_eq(pst_datadir_checkpoint(f->dir), 0);
+	rest_beside_control(f);
+	enum pst_append_status status = f->result->status[f->taken_cnt - 1];
+	if (status == PST_APPEND_DISK_FULL && atomic_load(&f->dir->retain_when_full))
+		cr_assert_eq(f->app->logs[f->log_idx]->closed_bytes, 0,
+			"refused while something could go");
 	f->now_ns += PST_HOUSEKEEPING_NS;
-	fix_poll(f);
-	fix_rest(f);
-	return f->result->status[f->taken_cnt - 1];
+	rest_beside_control(f);
+	return status;
 }
 
 static struct pst_fullness
@@ -363,7 +375,7 @@ run_retain(const char *kind)
 	}
 	pst_log_stats(f->app, f->log_idx, &stats);
 	cr_assert_eq(refused, 1);
-	cr_assert_eq(stats.segment_cnt, 1, "refused while something could go");
+	cr_assert_eq(stats.segment_cnt, 1);
 	cr_assert(space_of(f).full);
 	fill(&disk);
 	cr_assert(pst_datadir_watch_space(f->dir));
