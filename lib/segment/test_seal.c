@@ -269,6 +269,12 @@ Test(seal, goes_on_with_the_chain_of_the_mark)
 	cr_assert_eq(pst_datadir_checkpoint(unread->dir), 0);
 	struct fix *copy = fix_snapshot(unread, true);
 	fix_free(unread);
+	/* Killed while it wrote the segment's seal. */
+	fix_write_file(copy, SEAL("36"), "torn", 4);
+	struct said torn = verify(copy, NULL);
+	cr_assert_eq(torn.finding_cnt, 1, "%s", torn.text);
+	cr_assert_not_null(strstr(torn.text, "begins anew"), "%s", torn.text);
+	run(copy, "rm 000000000000000000%s.seal%s", "36", "");
 	for (unsigned i = 0; i < 2; i++) {
 		fix_open(copy, &config);
 		cr_assert(!said_by_recovery(copy, "seal"));

@@ -79,6 +79,26 @@ check_first(struct pst_verifying *v, const char *name, uint32_t i, bool gap)
 		pst_verify_finding(v, name, 0, "does not say that the chain begins with it");
 }
 
+/* The link before segment i, which has no good seal of its own: the mark may know it. */
+static void
+begin_unsealed(struct pst_verifying *v, uint32_t i, bool last, bool gap)
+{
+	const struct pst_durable *end = &v->log.end;
+	char name[PST_SEGMENT_NAME_BYTES];
+	struct pst_link seed;
+	int64_t base = v->log.bases[i];
+	pst_link_seed(v->log.name, base, &seed);
+	if (last && end->linked && end->segment_base == base) {
+		pst_segment_name(name, base, PST_SEGMENT_LOG);
+		check_before(v, name, i, &end->first, pst_link_equal(&end->first, &seed), gap);
+		v->chained = true;
+		v->link = end->first;
+	} else if (!last && i == 0 && base == 0) {
+		v->chained = true;
+		v->link = seed;
+	}
+}
+
 int
 pst_verify_seal_begin(struct pst_verifying *v, uint32_t i, bool last, bool gap)
 {
@@ -114,20 +134,11 @@ pst_verify_seal_begin(struct pst_verifying *v, uint32_t i, bool last, bool gap)
 		check_first(v, name, i, gap);
 		v->chained = true;
 		v->link = seal->first;
-	} else if (last && log->end.linked && log->end.segment_base == base) {
-		struct pst_link seed;
-		pst_link_seed(log->name, base, &seed);
-		pst_segment_name(name, base, PST_SEGMENT_LOG);
-		check_before(
-			v, name, i, &log->end.first, pst_link_equal(&log->end.first, &seed), gap);
-		v->chained = true;
-		v->link = log->end.first;
 	} else if (!last && v->chained) {
 		pst_verify_note(v, name, 0, "missing: the chain is followed without it");
-	} else if (!last && i == 0 && base == 0) {
-		v->chained = true;
-		pst_link_seed(log->name, 0, &v->link);
 	}
+	if (!v->sealed)
+		begin_unsealed(v, i, last, gap);
 	if (v->chained)
 		look_for_anchors(v, base, &v->link);
 	return 0;
