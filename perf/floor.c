@@ -13,12 +13,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "patterns.h"
+
 #define BLOCK_BYTES    65536
 #define UDP_PAYLOAD    42 /* Ethernet, IPv4 without options, UDP */
 #define MOLD_HEADER    20
 #define EVENT_CNT_MAX  2000000
 #define ROUNDS_DEFAULT 7
-#define PATTERNS_MAX   20000
 #define LAPS           40 /* over all events in a round: long enough for clock and caches to settle */
 
 struct event {
@@ -99,34 +100,6 @@ read_events(const char *path, void (*add)(const char *payload, uint32_t left))
 	pcap_close(pcap);
 	if (event_cnt == 0)
 		die(path, "no events");
-}
-
-static hs_database_t *
-compile(const char *path)
-{
-	static char *patterns[PATTERNS_MAX];
-	static unsigned flags[PATTERNS_MAX], ids[PATTERNS_MAX];
-	char line[4096];
-	unsigned cnt = 0;
-	hs_database_t *db;
-	hs_compile_error_t *error;
-	FILE *f = fopen(path, "r");
-
-	if (!f)
-		die(path, "cannot be opened");
-	while (fgets(line, sizeof(line), f) && cnt < PATTERNS_MAX) {
-		char *from = strchr(line, '/'), *to = strrchr(line, '/');
-		if (!from || to == from)
-			continue;
-		ids[cnt] = (unsigned)atoi(line);
-		flags[cnt] = HS_FLAG_SINGLEMATCH | (strchr(to, 'i') ? HS_FLAG_CASELESS : 0);
-		patterns[cnt++] = strndup(from + 1, (size_t)(to - from - 1));
-	}
-	fclose(f);
-	if (hs_compile_multi((const char *const *)patterns, flags, ids, cnt, HS_MODE_BLOCK, NULL,
-		    &db, &error) != HS_SUCCESS)
-		die(path, error->message);
-	return db;
 }
 
 static int
@@ -212,7 +185,7 @@ main(int argc, char **argv)
 		die("usage", "floor [--mold64] PCAP PATTERNS [ROUNDS]");
 	int rounds = argc > 3 ? atoi(argv[3]) : ROUNDS_DEFAULT;
 	read_events(argv[1], mold64 ? add_messages : add_lines);
-	hs_database_t *db = compile(argv[2]);
+	hs_database_t *db = patterns_compile(argv[2]);
 	hs_scratch_t *scratch = NULL;
 	if (hs_alloc_scratch(db, &scratch) != HS_SUCCESS)
 		die(argv[2], "no scratch");

@@ -34,6 +34,9 @@ TOOLS = {
     "replay": "perf/libreplay.so",
     "sink": "perf/sink",
     "stamps": "perf/stamps",
+    "flood": "perf/flood",
+    "collect": "perf/collect",
+    "numbers": "perf/numbers",
     "bench_segment": "lib/segment/bench_segment",
 }
 
@@ -112,6 +115,12 @@ def forget_prefix():
 atexit.register(forget_prefix)
 
 
+def process_cpu_ns(pid):
+    """CPU time of all threads, those that have ended and the kernel's for its io_uring too."""
+    # The clock that clock_getcpuclockid(3) names for the whole of another process.
+    return time.clock_gettime_ns(~pid << 3 | 2)
+
+
 class Daemon:
     """penstockd on a profile, with an empty data directory, which the profile names; ends with the
     with-block, drained, and its log must verify."""
@@ -173,9 +182,7 @@ class Daemon:
         give_up(f"the thread of lcore {lcore} is not there")
 
     def cpu_ns_all(self):
-        """CPU time of all threads, those that have ended and the kernel's for its io_uring too."""
-        # The clock that clock_getcpuclockid(3) names for the whole of another process.
-        return time.clock_gettime_ns(~self.process.pid << 3 | 2)
+        return process_cpu_ns(self.process.pid)
 
 
 def shed(status):

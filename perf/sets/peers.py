@@ -1,0 +1,218 @@
+"""who else does this work, in turn on one wire: class K over veth, one 126-byte line a datagram, CPU
+of the kernel's receive thread included: we on AF_XDP, the best socket program, rsyslog, syslog-ng and
+frame recorders; and class B against rsyslog's process alone; counted by reading back"""
+
+import re
+import statistics
+
+from harness import *
+from sets import collectors, others, source, veth, wire
+from sets.collectors import NotRun
+
+FRAMES = 2000
+LINES_MAX = 2000  # of files: they go by the command line
+PACED = 0.9  # of what was kept when flooded
+
+# name -> how it is started, what it does
+ROWS = {
+    "penstock": (collectors.Penstock, "AF_XDP, 100 rules, LZ4, sealed, synced"),
+    "penstock_off": (lambda: collectors.Penstock(on=False), "AF_XDP, all off, log in memory"),
+    "socket": (collectors.Socket, "recvmmsg, 100 rules, LZ4, synced"),
+    "socket_gro": (lambda: collectors.Socket("gro"), "the same with UDP_GRO"),
+    "socket_off": (lambda: collectors.Socket(on=False), "recvmmsg, nothing else"),
+    "socket_gro_off": (lambda: collectors.Socket("gro", on=False), "the same with UDP_GRO"),
+    "rsyslog": (others.Rsyslog, "imudp, omfile, not synced"),
+    "rsyslog_re_match": (
+        lambda: others.Rsyslog(others.RE_MATCH),
+        "the same with one re_match, not synced",
+    ),
+    "syslog_ng": (others.SyslogNg, "network(udp), file, not parsed, not synced"),
+    "netsniff_ng": (others.NetsniffNg, "records frames, not synced"),
+    "stenotype": (others.Stenotype, "records frames, O_DIRECT, not indexed"),
+    "testpmd": (others.Testpmd, "rxonly on net_af_xdp, nothing else"),
+    "dumpcap": (others.Dumpcap, "records frames of a DPDK program"),
+}
+BRIEF = ("penstock", "socket", "socket_gro", "rsyslog")  # what a smoke run takes
+KINDS = ("flood", "paced")
+SOCKETS = ("socket", "socket_gro")
+
+
+def texts(lines):
+    """Lines with room for their number, behind the host's name where there is one."""
+    found = list(source.LINES)
+    if lines:
+        kept = [pathlib.Path(f).read_text(errors="replace").splitlines() for f in lines]
+        found = [l.strip() for file in kept for l in file[: LINES_MAX // len(lines)] if l.strip()]
+    head = re.compile(r"(<\d+>\w{3} [ \d]\d [\d:]{8} \S+ )?")
+    return [head.sub(lambda m: (m[0] or "") + "n=000000000000 ", l, count=1) for l in found]
+
+
+def make(pcap, to, lines):
+    out_of(
+        *[tool("penstock-load"), "--pcap", str(pcap), "--to", to, "--dst-mac", veth.FAR_MAC],
+        *["--from", "10.9.9.8:40000", "--framing", "datagram", "--stamp", "none"],
+        *["--size", str(source.EVENT_BYTES), "--count", str(FRAMES)],
+        *[word for text in lines for word in ("--template", text)],
+    )
+
+
+def judge(name, run):
+    """A peer that got nothing, an event too many or altered, or one that is missing and that nobody
+    says was lost: the figures are void."""
+    held, sent = run["held"], run["sent"]
+    kept = held["said"] if "said" in held else held["unique"]
+    lost = run["lost_in_kernel"] + run["lost_by_itself"]
+    if run["entered"] != sent:
+        give_up(f"{name}: {sent} frames were sent, {run['entered']} came out of the ring: {run}")
+    if kept == 0:
+        give_up(f"{name}: nothing was kept: {run}")
+    if held.get("duplicated") or held.get("damaged"):
+        give_up(f"{name}: some were kept twice, or altered: {run}")
+    if sent - kept != lost:
+        give_up(f"{name}: {sent} sent, {kept} kept, {lost} known to be lost: {run}")
+
+
+def one_run(name, pcap, rate, seconds):
+    collector = ROWS[name][0]()
+    veth.address(collector.by_socket)
+    with collector:
+        kernel, snmp, entered = veth.Kernel(), veth.snmp(), veth.received()
+        cpu = collector.cpu_ns()
+        sent = veth.flood(pcap, rate, seconds)
+        veth.settle(kernel)
+        cpu = collector.cpu_ns() - cpu
+        spent = kernel.spent()
+        entered = veth.received() - entered
+        lost = veth.snmp()["RcvbufErrors"] - snmp["RcvbufErrors"]
+    veth.Foreign.spent_ns += sum(spent.values())
+    run = {
+        "sent": sent["frames"],
+        "seconds": sent["seconds"],
+        "ring_full": sent["ring_full"],
+        "entered": entered,
+        "held": collector.held(pcap),
+        "lost_in_kernel": lost,
+        "lost_by_itself": collector.lost(),
+        "cpu_ns": {"process": cpu, **spent},
+    }
+    judge(name, run)
+    kept = run["held"].get("said", run["held"].get("unique"))
+    return {
+        **run,
+        "kept": kept,
+        "kept_per_s": kept / run["seconds"],
+        "per_process_cpu_s": 1e9 * kept / cpu,
+        "per_cpu_s": 1e9 * kept / (cpu + sum(spent.values())),
+    }
+
+
+def bypass(seconds):
+    """Class B: the daemon on the pull source, one event a frame, all of its threads."""
+    text = source.profile(*(collectors.FLUSH_AGE,) * 2, collectors.FLUSH_BYTES)
+    run = source.run(text.replace("idle: spin\n", "idle: adaptive\n"), seconds)
+    run["per_process_cpu_s"] = 1e9 / (run["ns_per_event"] + run["others_ns_per_event"])
+    return run
+
+
+def in_turn(names, pcap, number, seconds, not_run):
+    # Whatever drifts meets each of them at each place.
+    names = names[number % len(names) :] + names[: number % len(names)]
+    figures = {"bypass": bypass(seconds)}
+    for name in names:
+        if name in not_run:
+            continue
+        try:
+            flood = one_run(name, pcap, 0, seconds)
+            paced = one_run(name, pcap, PACED * flood["kept_per_s"], seconds)
+        except NotRun as why:
+            not_run[name] = str(why)
+            continue
+        figures[name] = {"flood": flood, "paced": paced}
+    return {**figures, **ratios(figures)}
+
+
+def best(figures, name, key="per_cpu_s"):
+    """Of everyone the better of its two runs."""
+    return max(figures[name][kind][key] for kind in KINDS)
+
+
+def ratios(figures):
+    """The targets' figures of one round; a peer that did not run leaves its own out."""
+    found = {}
+    ours = best(figures, "penstock")
+    if sockets := [best(figures, name) for name in SOCKETS if name in figures]:
+        found["socket_ratio"] = ours / max(sockets)
+    if "rsyslog_re_match" in figures:
+        found["re_match_ratio"] = ours / best(figures, "rsyslog_re_match")
+    if "rsyslog" in figures:
+        alone = best(figures, "rsyslog", "per_process_cpu_s")
+        found["rsyslog_ratio"] = figures["bypass"]["per_process_cpu_s"] / alone
+    return found
+
+
+def row(rounds, name):
+    """Medians of the runs of one collector, and all that it lost."""
+    row = {"does": ROWS[name][1]}
+    for kind in KINDS:
+        runs = [r[name][kind] for r in rounds if name in r]
+        for key in ("kept_per_s", "per_process_cpu_s", "per_cpu_s"):
+            row[f"{kind}_{key}"] = round(statistics.median(run[key] for run in runs))
+        for key in ("sent", "kept", "lost_in_kernel", "lost_by_itself"):
+            row[f"{kind}_{key}"] = sum(run[key] for run in runs)
+    return row
+
+
+def run(args):
+    build("flood", "collect", "numbers")
+    veth.put_up()
+    pcap = WORK / "peers.pcap"
+    make(pcap, f"{wire.ADDRESS}:{veth.PORT}", texts(args.lines))
+    make(WORK / "events.pcap", "10.9.9.9:9000", texts(args.lines))
+    names, not_run = list(BRIEF if args.brief else ROWS), {}
+    args.rounds.watch = veth.Foreign
+    rounds = args.rounds.take(lambda n: in_turn(names, pcap, n, args.seconds, not_run))
+    ran = [name for name in names if name not in not_run]
+
+    def median(name):
+        found = [r[name] for r in rounds if name in r]
+        return round(statistics.median(found), 3) if found else None
+
+    return {
+        "bypass_per_cpu_s": round(
+            statistics.median(r["bypass"]["per_process_cpu_s"] for r in rounds)
+        ),
+        **{name: median(name) for name in ("socket_ratio", "re_match_ratio", "rsyslog_ratio")},
+        "rows": {name: row(rounds, name) for name in ran},
+        "not_run": not_run,
+        "rounds": rounds,
+    }
+
+
+def say(r):
+    lines = [f"bypass: {r['bypass_per_cpu_s']:,} events for each CPU-second of the daemon"]
+    for name, row in r["rows"].items():
+        for kind in KINDS:
+            lost = 1 - row[f"{kind}_kept"] / row[f"{kind}_sent"]
+            lines.append(
+                f"{name}, {kind} ({row['does']}): {row[f'{kind}_kept_per_s']:,} events/s kept; "
+                f"{row[f'{kind}_per_process_cpu_s']:,} for each CPU-second of the process, "
+                f"{row[f'{kind}_per_cpu_s']:,} with the kernel's receive; of {row[f'{kind}_sent']:,} "
+                f"sent {100 * lost:.2g} % lost, {row[f'{kind}_lost_in_kernel']:,} in the socket's "
+                f"buffer, {row[f'{kind}_lost_by_itself']:,} by itself"
+            )
+    return lines + [f"{name}: not run: {why}" for name, why in r["not_run"].items()]
+
+
+FIGURES = {
+    "socket_ratio": ("ratio", "more"),
+    "re_match_ratio": ("ratio", "more"),
+    "rsyslog_ratio": ("ratio", "more"),
+    "penstock.paced.per_cpu_s": ("absolute", "more"),
+    "penstock.flood.per_cpu_s": ("absolute", "more"),
+}
+
+ANSWERS = {
+    "rsyslog-ratio": lambda r: r["rsyslog_ratio"],
+    "socket-ratio": lambda r: r["socket_ratio"],
+    "re-match-ratio": lambda r: r["re_match_ratio"],
+}
