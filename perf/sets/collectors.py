@@ -95,6 +95,10 @@ class Collector:
             give_up(f"{type(self).__name__} ended by itself: see {self.log}")
         return process_cpu_ns(self.process.pid)
 
+    def rests(self):
+        """Whether it has taken all that the kernel has for it."""
+        return not veth.waiting()
+
     def lost(self):
         """What it says, after its end, that it lost itself; the kernel's losses are counted there."""
         return 0
@@ -150,6 +154,7 @@ class Penstock:
         )
         self.daemon = Daemon(text, veth.far(), data)
         self.daemon.__enter__()
+        self.polled = None
         return self
 
     def __exit__(self, kind, value, trace):
@@ -159,6 +164,11 @@ class Penstock:
 
     def cpu_ns(self):
         return self.daemon.cpu_ns_all()
+
+    def rests(self):
+        before, polled = self.polled, self.daemon.status()[1]["frames"]["polled"]
+        self.polled = polled
+        return polled == before
 
     def lost(self):
         port = self.status["ports"][0]
