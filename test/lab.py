@@ -137,12 +137,19 @@ class Lab:
 
 
 def threads_of(pid):
-    """Where the threads of a process that hangs are, in the kernel's words."""
+    """Where the threads of a process that hangs are, in the kernel's words, and in gdb's if it is
+    there: one that spins is in no system call."""
     lines = []
     for task in sorted(pathlib.Path(f"/proc/{pid}/task").iterdir()):
         name, state, call = ((task / f).read_text().strip() for f in ("comm", "wchan", "syscall"))
         stack = "".join(f"\n    {line}" for line in (task / "stack").read_text().splitlines())
         lines.append(f"{task.name} {name}: {state}, system call {call}{stack}")
+    if shutil.which("gdb"):
+        words = ["gdb", "-p", str(pid), "-batch", "-ex", "thread apply all bt 12"]
+        try:
+            lines.append(run(words).decode(errors="replace"))
+        except Failed as failure:
+            lines.append(str(failure))
     return "\n".join(lines)
 
 

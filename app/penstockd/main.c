@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/observes.h"
+#include "base/steps.h"
 #include "eal.h"
 #include "memory.h"
 #include "metrics/metrics.h"
@@ -35,6 +36,9 @@
 #define MEMORY_WAIT_NS 1000000000
 #define CLOCK_JUMP_NS  INT64_C(3600000000000) /* beyond it the new time must be confirmed */
 #define FINDINGS_MAX   32
+#define START_SAY_NS   UINT64_C(10000000000)
+/* Of what a start does outside of storage and rules: packet memory of a terabyte takes minutes. */
+#define START_LIMIT_NS UINT64_C(600000000000)
 
 struct daemon {
 	struct pst_profile *profile;
@@ -168,7 +172,7 @@ await_memory(const struct pst_profile *profile, struct pst_diag *diag)
 
 /* Everything up to running lcores. Returns 0 or the exit status. */
 static int
-start(struct daemon *d)
+start(struct daemon *d, struct pst_steps *steps)
 {
 	struct pst_pipeline *p = &d->pipeline;
 	const struct pst_profile *profile = d->profile;
@@ -176,6 +180,7 @@ start(struct daemon *d)
 	struct pst_diag diag;
 
 	p->profile = profile;
+	pst_steps_enter(steps, "loading the rules", 0);
 	if (await_memory(profile, &diag) != 0)
 		return fail(&diag, EXIT_USAGE);
 	if (load_rules(d, &rules, &diag) != 0)
@@ -186,8 +191,11 @@ start(struct daemon *d)
 		pst_error("no memory for the listener table");
 		return EXIT_FAILURE;
 	}
-	if (pst_storage_open(profile, &d->storage, &diag) != 0 ||
-		pst_ports_create(profile, &p->ports, &diag) != 0)
+	pst_steps_enter(steps, "opening the data directories", 0);
+	if (pst_storage_open(profile, &d->storage, &diag) != 0)
+		return fail(&diag, EXIT_FAILURE);
+	pst_steps_enter(steps, "looking at the interfaces", START_LIMIT_NS);
+	if (pst_ports_create(profile, &p->ports, &diag) != 0)
 		return fail(&diag, EXIT_FAILURE);
 	if (say_findings(p->ports))
 		return EXIT_FAILURE;
@@ -195,9 +203,11 @@ start(struct daemon *d)
 		return fail(&diag, EXIT_FAILURE);
 	if (pst_ksock_open(profile, &p->ksock, &diag) != 0)
 		return fail(&diag, EXIT_FAILURE);
+	pst_steps_enter(steps, "setting up the DPDK environment", START_LIMIT_NS);
 	if (pst_eal_start(profile, p->ports, &diag) != 0)
 		return fail(&diag, EXIT_FAILURE);
 	d->eal_up = true;
+	pst_steps_enter(steps, "opening the ports", START_LIMIT_NS);
 	if (pst_ports_open(p->ports, &diag) != 0 || pst_topology_build(p, &d->storage, &diag) != 0)
 		return fail(&diag, EXIT_FAILURE);
 	if (pst_pipeline_set_rules(p, rules) != 0) {
@@ -205,6 +215,7 @@ start(struct daemon *d)
 		return EXIT_FAILURE;
 	}
 	pst_memory_settle(profile);
+	pst_steps_enter(steps, "launching the lcores", START_LIMIT_NS);
 	if (pst_topology_launch(p) != 0) {
 		pst_error("an lcore cannot be started: check cores in %s", profile->file);
 		return EXIT_FAILURE;
@@ -220,6 +231,30 @@ start(struct daemon *d)
 		return EXIT_FAILURE;
 	}
 	return EXIT_SUCCESS;
+}
+
+/* What waits in the kernel or in the EAL can only be left: the next start finds the data directory
+ * as after a kill. */
+static void
+give_up_start(void)
+{
+	_exit(EXIT_FAILURE);
+}
+
+static int
+start_watched(struct daemon *d)
+{
+	const struct pst_steps_config config = {
+		.what = "starting", .say_ns = START_SAY_NS, .give_up = give_up_start};
+	struct pst_steps *steps;
+
+	if (pst_steps_begin(&config, &steps) != 0) {
+		pst_error("no memory for the watch over the start");
+		return EXIT_FAILURE;
+	}
+	int status = start(d, steps);
+	pst_steps_end(steps);
+	return status;
 }
 
 static void
@@ -493,7 +528,7 @@ serve(struct pst_profile *profile, bool forget_missing)
 	pst_clock_init();
 	d.profile = profile;
 	d.storage.forget_missing = forget_missing;
-	int status = start(&d);
+	int status = start_watched(&d);
 	if (status == EXIT_SUCCESS) {
 		say_ready(&d);
 		pst_log_limit(LOG_BURST, 1000000000);
