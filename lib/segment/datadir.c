@@ -8,7 +8,7 @@
 #include "base/base.h"
 #include "segment/log.h"
 
-#define LOCK_WAIT_TRIES 500
+#define LOCK_WAIT_TRIES 6000 /* a minute: a busy disk takes its time with what is in flight */
 #define LOCK_WAIT_NS    10000000
 
 uint64_t
@@ -131,8 +131,13 @@ take_lock(struct pst_datadir *dir, uint64_t *old_run_id, struct pst_diag *diag)
 		pst_lock_read(disk, dir->lock_file, &pid);
 		disk->ops->close(disk, dir->lock_file);
 		const struct pst_host *host = pst_disk_host(disk);
-		if (pid <= 0 || !host->gone(host, pid) || i >= LOCK_WAIT_TRIES)
+		if (pid <= 0 || !host->gone(host, pid))
 			break;
+		if (i >= LOCK_WAIT_TRIES)
+			return pst_diag_set(diag, dir->path, 0, NULL,
+				"look after the drive; if it is sound, try again",
+				"the last writes of a daemon that is gone, pid %ld, do not end",
+				pid);
 		host->sleep_ns(host, LOCK_WAIT_NS);
 	}
 	return pst_diag_set(diag, dir->path, 0, NULL,

@@ -99,6 +99,59 @@ Test(datadir, a_second_daemon_is_refused)
 	fix_remove(path);
 }
 
+/* The lock's holder is killed, and its last writes end so many waits later. */
+struct killed {
+	struct pst_host host;
+	struct pst_datadir *dir;
+	unsigned wait_cnt, last_wait_cnt;
+};
+
+static bool
+killed_gone(const struct pst_host *host, long pid)
+{
+	return true;
+}
+
+static void
+killed_sleep_ns(const struct pst_host *host, uint64_t ns)
+{
+	struct killed *k = (struct killed *)(uintptr_t)host;
+	if (++k->wait_cnt == k->last_wait_cnt)
+		pst_datadir_close(k->dir);
+}
+
+static int
+open_behind_killed(const char *path, unsigned last_wait_cnt, struct killed *k,
+	struct pst_datadir **dir, struct pst_diag *diag)
+{
+	struct pst_disk disk = *pst_disk_real();
+	*k = (struct killed){.host = *pst_host_real(), .last_wait_cnt = last_wait_cnt};
+	k->host.gone = killed_gone;
+	k->host.sleep_ns = killed_sleep_ns;
+	k->dir = open_dir(path);
+	disk.host = &k->host;
+	int rc = pst_datadir_open_on(&disk, path, dir, diag);
+	if (rc == 0)
+		pst_datadir_close(*dir);
+	return rc;
+}
+
+Test(datadir, last_writes_of_a_killed_daemon_are_waited_for)
+{
+	char path[128];
+	struct pst_datadir *dir;
+	struct pst_diag diag;
+	struct killed k;
+	fix_path(path, false);
+	cr_assert_eq(open_behind_killed(path, 3000, &k, &dir, &diag), 0);
+	cr_assert_eq(k.wait_cnt, 3000);
+	/* Not for ever. */
+	cr_assert_eq(open_behind_killed(path, UINT_MAX, &k, &dir, &diag), -1);
+	cr_assert(strstr(diag.text, "do not end"), "%s", diag.text);
+	pst_datadir_close(k.dir);
+	fix_remove(path);
+}
+
 Test(datadir, a_read_only_filesystem_is_refused)
 {
 	char path[128], data[160];
