@@ -63,6 +63,11 @@ pst_eal_start(
 			"telemetry.prefix, a device its driver and arguments",
 			"the DPDK environment cannot be set up%s%s", rte_errno ? ": " : "",
 			rte_errno ? rte_strerror(rte_errno) : "");
-	rte_memseg_contig_walk(settle, NULL);
 	return 0;
+}
+
+void
+pst_eal_settle_memory(void)
+{
+	rte_memseg_contig_walk(settle, NULL);
 }

@@ -10,4 +10,8 @@
 int pst_eal_start(
 	const struct pst_profile *profile, const struct pst_ports *ports, struct pst_diag *diag);
 
+/* After it: has the kernel give every page of its memory now, and keeps it from forked children.
+ * Takes as long as the kernel needs to find the pages. */
+void pst_eal_settle_memory(void);
+
 #endif

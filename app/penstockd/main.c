@@ -207,6 +207,8 @@ start(struct daemon *d, struct pst_steps *steps)
 	if (pst_eal_start(profile, p->ports, &diag) != 0)
 		return fail(&diag, EXIT_FAILURE);
 	d->eal_up = true;
+	pst_steps_enter(steps, "taking the pages of the packet memory", START_LIMIT_NS);
+	pst_eal_settle_memory();
 	pst_steps_enter(steps, "opening the ports", START_LIMIT_NS);
 	if (pst_ports_open(p->ports, &diag) != 0 || pst_topology_build(p, &d->storage, &diag) != 0)
 		return fail(&diag, EXIT_FAILURE);
