@@ -44,6 +44,7 @@ class Collector:
     stored = "{dir}/out*"  # what is read back
     decoder = "cat"
     stop, stop_s = signal.SIGTERM, 30
+    polls = False  # without end, whether something comes or not
     hangs = False  # when told to end, with all of it stored
 
     def command(self):
@@ -131,7 +132,7 @@ class Socket(Collector):
 class Penstock:
     """The daemon on AF_XDP; everything off: no rules, no LZ4, no seal, and the log in memory."""
 
-    by_socket = True
+    by_socket, polls = True, False
 
     def __init__(self, on=True):
         self.on = on
