@@ -11,7 +11,7 @@ TESTPMD_MIB = 384
 STENOTYPE_BLOCK = 1 << 20
 
 RSYSLOG = """\
-global(workDirectory="{dir}")
+global(workDirectory="{dir}" parser.escapeControlCharactersOnReceive="off")
 module(load="imudp" batchSize="1024" timeRequery="8")
 template(name="raw" type="string" string="%rawmsg%\\n")
 input(type="imudp" port="{port}" rcvbufSize="64m" ruleset="store")

@@ -34,10 +34,11 @@ ROWS = {
     "dumpcap": (others.Dumpcap, "records testpmd's frames, not synced"),
 }
 BRIEF = ("penstock", "socket", "socket_gro", "rsyslog")  # what a smoke run takes
+SOCKETS = ("socket", "socket_gro", "socket_gro_busy")  # the best of them is the peer
+NEEDED = ("penstock", *SOCKETS, "rsyslog", "rsyslog_re_match")  # void: so is all; else its row
 KINDS = ("flood", "paced")
 RATES = ("kept_per_s", "per_process_cpu_s", "per_cpu_s")
 COUNTS = ("sent", "kept", "lost_in_kernel", "lost_by_itself")
-SOCKETS = ("socket", "socket_gro", "socket_gro_busy")  # the best of them is the peer
 
 
 def texts(lines):
@@ -59,20 +60,24 @@ def make(pcap, to, lines):
     )
 
 
-def judge(name, run):
+class Void(Exception):
+    """A run whose figures do not count, and why."""
+
+
+def judge(run):
     """A peer that got nothing, an event too many or altered, or one that is missing and that nobody
-    says was lost: the figures are void."""
+    says was lost: Void."""
     held, sent = run["held"], run["sent"]
     kept = held["said"] if "said" in held else held["unique"]
     lost = run["lost_in_kernel"] + run["lost_by_itself"]
     if run["entered"] != sent:
-        give_up(f"{name}: {sent} frames were sent, {run['entered']} came out of the ring: {run}")
+        raise Void(f"{sent} frames were sent, {run['entered']} came out of the ring: {run}")
     if kept == 0:
-        give_up(f"{name}: nothing was kept: {run}")
+        raise Void(f"nothing was kept: {run}")
     if held.get("duplicated") or held.get("damaged"):
-        give_up(f"{name}: some were kept twice, or altered: {run}")
+        raise Void(f"some were kept twice, or altered: {run}")
     if sent - kept != lost:
-        give_up(f"{name}: {sent} sent, {kept} kept, {lost} known to be lost: {run}")
+        raise Void(f"{sent} sent, {kept} kept, {lost} known to be lost: {run}")
 
 
 def one_run(name, pcap, rate, seconds):
@@ -100,7 +105,7 @@ def one_run(name, pcap, rate, seconds):
         "lost_by_itself": collector.lost(),
         "cpu_ns": {"process": cpu, **spent},
     }
-    judge(name, run)
+    judge(run)
     kept = run["held"].get("said", run["held"].get("unique"))
     return {
         **run,
@@ -122,18 +127,23 @@ def bypass(seconds):
     return {**run, "per_process_cpu_s": 1e9 * run["stored"] / cpu_ns}
 
 
-def in_turn(names, pcap, number, seconds, not_run):
+def in_turn(names, pcap, number, seconds, without):
     # Whatever drifts meets each of them at each place.
     names = names[number % len(names) :] + names[: number % len(names)]
     figures = {"bypass": bypass(seconds)}
     for name in names:
-        if name in not_run:
+        if name in without:
             continue
         try:
             flood = one_run(name, pcap, 0, seconds)
             paced = one_run(name, pcap, PACED * flood["kept_per_s"], seconds)
         except NotRun as why:
-            not_run[name] = str(why)
+            without[name] = f"not run: {why}"
+            continue
+        except Void as why:
+            if name in NEEDED:
+                give_up(f"{name}: void: {why}")
+            without[name] = f"void: {why}"
             continue
         figures[name] = {"flood": flood, "paced": paced}
     return {**figures, **ratios(figures)}
@@ -148,8 +158,8 @@ def ratios(figures):
     """The targets' figures of one round; a peer that did not run leaves its own out."""
     found = {}
     ours = best(figures, "penstock")
-    if sockets := [best(figures, name) for name in SOCKETS if name in figures]:
-        found["socket_ratio"] = ours / max(sockets)
+    if all(name in figures for name in SOCKETS):
+        found["socket_ratio"] = ours / max(best(figures, name) for name in SOCKETS)
     if "rsyslog_re_match" in figures:
         found["re_match_ratio"] = ours / best(figures, "rsyslog_re_match")
     if "rsyslog" in figures:
@@ -176,10 +186,13 @@ def run(args):
     pcap = WORK / "peers.pcap"
     make(pcap, f"{wire.ADDRESS}:{veth.PORT}", texts(args.lines))
     make(WORK / "events.pcap", "10.9.9.9:9000", texts(args.lines))
-    names, not_run = list(BRIEF if args.brief else ROWS), {}
+    names, without = list(BRIEF if args.brief else ROWS), {}
     args.rounds.watch = veth.Foreign
-    rounds = args.rounds.take(lambda n: in_turn(names, pcap, n, args.seconds, not_run))
-    ran = [name for name in names if name not in not_run]
+    rounds = args.rounds.take(lambda n: in_turn(names, pcap, n, args.seconds, without))
+    for figures in rounds:
+        for name in without:
+            figures.pop(name, None)
+    ran = [name for name in names if name not in without]
 
     def median(name):
         found = [r[name] for r in rounds if name in r]
@@ -191,7 +204,7 @@ def run(args):
         ),
         **{name: median(name) for name in ("socket_ratio", "re_match_ratio", "rsyslog_ratio")},
         "rows": {name: row(rounds, name) for name in ran},
-        "not_run": not_run,
+        "without": without,
         "rounds": rounds,
     }
 
@@ -210,7 +223,7 @@ def say(r):
                 "of {sent:,} lost {lost_in_kernel:,} by the socket, {lost_by_itself:,} by "
                 "itself".format(kind=kind, **figures)
             )
-    return lines + [f"{name}: not run: {why}" for name, why in r["not_run"].items()]
+    return lines + [f"{name}: {why}" for name, why in r["without"].items()]
 
 
 FIGURES = {
