@@ -23,6 +23,7 @@ LAYOUTS = {
     "2_rx_2_writers": ([0, 1], [0, 1]),
 }
 BY_SIZE = LAYOUTS["1_rx_1_writer"]
+BRIEF = ("1_rx_1_writer", "2_rx_2_writers")  # what a smoke run takes
 
 
 def texts(size):
@@ -80,7 +81,7 @@ def in_turn(runs, number, seconds):
         figures[name] = capacity.run_one(pcaps, seconds, *layout, ALL_ON)
         capacity.judge(name, figures[name])
     first = figures[next(iter(LAYOUTS))]
-    for name in LAYOUTS:
+    for name in figures.keys() & LAYOUTS.keys():
         figures[name]["of_one"] = figures[name]["events_per_s"] / first["events_per_s"]
     return figures
 
@@ -101,9 +102,11 @@ def row(rounds, name, runs):
 
 def run(args):
     build("readback", "replay")
-    made = {size: make(size) for size in SIZES}
-    runs = {name: (made[SIZES[0]][0], layout) for name, layout in LAYOUTS.items()}
-    runs |= {f"{size}_bytes": (made[size][0], BY_SIZE) for size in SIZES[1:]}
+    sizes = SIZES[:1] if args.brief else SIZES
+    made = {size: make(size) for size in sizes}
+    layouts = BRIEF if args.brief else LAYOUTS
+    runs = {name: (made[SIZES[0]][0], LAYOUTS[name]) for name in layouts}
+    runs |= {f"{size}_bytes": (made[size][0], BY_SIZE) for size in sizes[1:]}
     frames = {size: frame for size, (_, frame) in made.items()}
     for size, (pcaps, _) in made.items():
         frames[size]["source_ns"] = round(source.frame_ns(pcaps[0], 1), 2)
@@ -112,8 +115,8 @@ def run(args):
     return {
         "rows": rows,
         "sizes": {
-            size: {**frames[size], **rows[f"{size}_bytes" if size in SIZES[1:] else next(iter(LAYOUTS))]}
-            for size in SIZES
+            size: {**frames[size], **rows[f"{size}_bytes" if size in sizes[1:] else next(iter(LAYOUTS))]}
+            for size in sizes
         },
         "memory_mib": memory(),
         "rounds": rounds,
@@ -121,8 +124,9 @@ def run(args):
 
 
 def say(r):
-    for name in LAYOUTS:
-        row = r["rows"][name]
+    for name, row in r["rows"].items():
+        if name not in LAYOUTS:
+            continue
         yield (
             f"{name}: {row['events_per_s']:,.0f} events/s, {row['of_one']:.2f} of one rx lcore's; an "
             f"event takes its rx lcore {row['rx_ns_per_event']:.1f} ns, its writer "
@@ -139,6 +143,8 @@ def say(r):
 
 
 def plot(r):
+    if len(r["sizes"]) < 2:
+        return []
     return [
         {
             "title": "CPU time for each event, by its size",
