@@ -114,9 +114,12 @@ pst_partitions_open(struct pst_datadir *dir, struct pst_diag *diag)
 {
 	char *text = NULL;
 	int64_t n = read_all(dir, &text);
-	int rc = n < 0 ? pst_diag_set(diag, dir->path, 0, PARTITIONS_NAME, NULL, "cannot read: %s",
-				 strerror((int)-n))
-		       : parse_all(dir, text, (uint64_t)n, diag);
+	int rc = 0;
+	if (n < 0)
+		rc = pst_diag_set(diag, dir->path, 0, PARTITIONS_NAME, NULL, "cannot read: %s",
+			strerror((int)-n));
+	else if (n > 0)
+		rc = parse_all(dir, text, (uint64_t)n, diag);
 	free(text);
 	/* A number that was read may be given out only when the name it was read under lasts. */
 	if (rc == 0) {
