@@ -633,7 +633,11 @@ Test(seal, none_is_made_when_none_is_wanted)
 	/* Wanted from now on: from the segment being written. Then not any more. */
 	config.sealed = true;
 	fix_open(f, &config);
-	append(f, 24);
+	append(f, 1);
+	said = verify(f, NULL);
+	cr_assert_eq(said.finding_cnt, 0, "%s", said.text);
+	cr_assert(!said.ranges[0].sealed, "a chain that begins anew proves nothing before it");
+	append(f, 23);
 	cr_assert_eq(fix_close(f), 0);
 	said = verify(f, NULL);
 	cr_assert_eq(said.finding_cnt, 0, "%s", said.text);

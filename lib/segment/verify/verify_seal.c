@@ -41,9 +41,12 @@ check_before(struct pst_verifying *v, const char *name, uint32_t i, const struct
 	bool begins, bool gap)
 {
 	bool follows = v->follows_known && pst_link_equal(first, &v->follows);
-	if (follows)
+	if (follows) {
 		prove(v);
-	else if (!v->follows_known && !begins && v->log.bases[i] == 0)
+		return;
+	}
+	v->unsealed_from = -1; /* no later link speaks of what is before this one */
+	if (!v->follows_known && !begins && v->log.bases[i] == 0)
 		pst_verify_finding(v, name, 0, "does not begin as the first seal of a partition");
 	else if (!v->follows_known && !begins && i > 0)
 		pst_verify_note(v, name, 0, "the seal before is missing");
