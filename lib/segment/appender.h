@@ -147,8 +147,10 @@ void pst_appender_flush(struct pst_appender *app);
 /* Any thread: retention by age pauses, as after a forward step of the clock. */
 void pst_appender_hold_retention(struct pst_appender *app, bool hold);
 
-/* Closes the segments (truncate, final indexes, sync, clean mark) and frees. Must be idle unless
- * the log has failed. Returns 0 or -errno of the first thing that could not be closed. */
+/* Closes the segments (truncate, final indexes, sync, clean mark) and frees. A log that has failed,
+ * or is not idle, is left as a kill would leave it: what was not handed back as durable may be
+ * there after the next start or not. Returns 0, -EBUSY for a log that was not idle, or -errno of
+ * the first thing that could not be closed. */
 int pst_appender_destroy(struct pst_appender *app);
 
 /* For telemetry; written by the appender's thread, copied between two polls. */

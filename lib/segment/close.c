@@ -57,12 +57,15 @@ pst_log_close(struct pst_log *log)
 	struct pst_mark mark = {.end = log->durable};
 	int rc = 0;
 	bool failed = log->failed || atomic_load_explicit(&dir->failed, memory_order_relaxed);
+	bool busy = pst_log_busy(log);
 	if (failed)
 		rc = log->app->stats.last_errno ? -log->app->stats.last_errno : -EIO;
+	else if (busy)
+		rc = -EBUSY;
 	else if (!log->old)
 		rc = close_segment(log, log->cur, &mark);
 	/* else the last segment is closed and the next one could not be made: recovery tries. */
-	if (log->cur->open && !failed) {
+	if (log->cur->open && !failed && !busy) {
 		pst_index_close(log, log->cur);
 		log->app->disk->ops->close(log->app->disk, log->cur->file);
 		log->cur->open = false;

@@ -385,3 +385,32 @@ Test(crash, readers_follow_a_running_log)
 	}
 	fix_free(f);
 }
+
+/* What was acknowledged is there, and all else as after a kill. */
+Test(crash, stop_that_does_not_wait)
+{
+	struct fix *f = fix_new(false);
+	struct pst_log_config config = fix_log_config();
+	int64_t next;
+
+	fix_open(f, &config);
+	fix_append_some(f, 20, 300);
+	unsigned sure_cnt = f->result->done_cnt;
+	int64_t sure_end = f->result->base_offset[sure_cnt - 1] + 2; /* the last one has two */
+	for (int i = 0; i < 20; i++) {
+		fix_batch(f, 1, 20000, 1000 + i);
+		fix_append(f);
+	}
+	fix_poll(f);
+	cr_assert_not(pst_appender_idle(f->app));
+	cr_assert_eq(fix_close(f), -EBUSY);
+
+	fix_open(f, &config);
+	fix_rest(f);
+	cr_assert_eq(fix_close(f), 0);
+	const char *wrong = fix_check(f, &next, true, false);
+	cr_assert_null(wrong, "%s", wrong);
+	cr_assert_geq(next, sure_end);
+	fix_expect_no_findings(f, "after a stop that did not wait");
+	fix_free(f);
+}

@@ -208,6 +208,38 @@ sim_life_poll_to_rest(struct sim_story *s)
 		sim_fail(s, "the log does not come to rest");
 }
 
+/* Closes the logs and the data directory. */
+static void
+leave(struct sim_story *s)
+{
+	for (unsigned i = 0; i < s->log_cnt; i++) {
+		struct pst_log_stats stats;
+		pst_log_stats(s->app, s->log_idx[i], &stats);
+		s->counts->roll_cnt += stats.segment_cnt + stats.retired_segment_cnt - 1;
+		s->counts->retired_cnt += stats.retired_segment_cnt;
+	}
+	s->counts->full_cnt += s->disk->capacity_blocks > 0;
+	s->log_cnt = 0;
+	struct pst_datadir *dir = s->dir;
+	s->dir = NULL;
+	pst_appender_destroy(s->app);
+	s->app = NULL;
+	pst_datadir_close(dir);
+}
+
+void
+sim_life_end_late(struct sim_story *s)
+{
+	leave(s);
+	for (unsigned i = 0; i < s->partition_cnt; i++) {
+		struct sim_history *h = &s->history[i];
+		for (unsigned b = 0; b < h->cnt; b++) {
+			free(h->batches[b].buf);
+			h->batches[b].buf = NULL;
+		}
+	}
+}
+
 void
 sim_life_end(struct sim_story *s, bool orderly)
 {
@@ -224,19 +256,7 @@ sim_life_end(struct sim_story *s, bool orderly)
 		s->dir = NULL;
 		return;
 	}
-	for (unsigned i = 0; i < s->log_cnt; i++) {
-		struct pst_log_stats stats;
-		pst_log_stats(s->app, s->log_idx[i], &stats);
-		s->counts->roll_cnt += stats.segment_cnt + stats.retired_segment_cnt - 1;
-		s->counts->retired_cnt += stats.retired_segment_cnt;
-	}
-	s->counts->full_cnt += s->disk->capacity_blocks > 0;
-	s->log_cnt = 0;
-	struct pst_datadir *dir = s->dir;
-	s->dir = NULL;
-	pst_appender_destroy(s->app);
-	s->app = NULL;
-	pst_datadir_close(dir);
+	leave(s);
 }
 
 /* A reader beside the log sees what is durable, and no more. */

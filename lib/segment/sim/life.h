@@ -66,6 +66,8 @@ int sim_logs_open(
 const char *sim_recovery_text(const struct pst_recovery *recovery);
 int sim_life_begin(struct sim_story *s);
 void sim_life_end(struct sim_story *s, bool orderly);
+/* A stop that does not wait for what is under way. */
+void sim_life_end_late(struct sim_story *s);
 void sim_life_poll(struct sim_story *s);
 void sim_life_poll_to_rest(struct sim_story *s);
 /* What retention has taken out of the log may be gone from now on. */

@@ -165,7 +165,11 @@ end_life(struct sim_story *s)
 			sim_life_end(s, true);
 		s->closed = s->disk->failed_cnt == 0 && !s->disk->capacity_blocks;
 		next = sim_disk_restart(s->disk, &s->chance);
-	} else if (how < 6) {
+	} else if (how == 4) {
+		if (s->dir)
+			sim_life_end_late(s);
+		next = sim_disk_restart(s->disk, &s->chance);
+	} else if (how == 5) {
 		next = sim_disk_restart(s->disk, &s->chance);
 	} else {
 		enum sim_loss loss = (enum sim_loss)sim_below(&s->chance, SIM_LOSS_CNT);
