@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <sched.h>
 
 #include "base/clock.h"
 #include "base/observes.h"
@@ -225,9 +226,15 @@ pst_writer_loop(void *arg)
 			pst_idle_busy(&w->idle);
 			continue;
 		}
-		/* Writes in flight finish soon: do not oversleep them. */
-		if (!pst_writer_idle(w) && w->idle.sleep_ns > WRITER_SLEEP_NS_MAX)
-			w->idle.sleep_ns = WRITER_SLEEP_NS_MAX;
+		if (!pst_writer_idle(w)) {
+			/* The kernel ends writes and syncs in threads of its own, on this CPU as a
+			 * rule: who spins here keeps them waiting for the end of its time slice. */
+			if (w->idle.mode == PST_IDLE_SPIN)
+				sched_yield();
+			/* They end soon: do not oversleep them. */
+			if (w->idle.sleep_ns > WRITER_SLEEP_NS_MAX)
+				w->idle.sleep_ns = WRITER_SLEEP_NS_MAX;
+		}
 		pst_idle_empty(&w->idle);
 	}
 	return 0;
