@@ -217,7 +217,8 @@ build_rx(struct pst_pipeline *p, uint16_t rx_idx, const struct pst_storage *stor
 	rx->rx_idx = rx_idx;
 	rx->none_listener_idx = profile->listener_cnt;
 	rx->batch_age_max_tsc = pst_clock_ticks(profile->batch_age_max_ns);
-	pst_idle_init(&rx->idle, profile->idle);
+	pst_idle_init(&rx->idle, profile->idle,
+		pst_profile_cpu_shared(profile, profile->core_rx[rx_idx]));
 	rx->phase = &p->phase;
 	rx->linear = take(PST_RX_LINEAR_BYTES);
 	if (!rx->linear || build_queues(rx, p, storage) != 0)
@@ -250,7 +251,8 @@ build_writer(struct pst_pipeline *p, uint16_t writer_idx, const struct pst_stora
 	w->rules_marks = p->rules_marks;
 	w->drive_cnt = p->profile->data_dir_cnt;
 	memcpy(w->appenders, storage->appenders[writer_idx], sizeof(w->appenders));
-	pst_idle_init(&w->idle, p->profile->idle);
+	pst_idle_init(&w->idle, p->profile->idle,
+		pst_profile_cpu_shared(p->profile, p->profile->core_writer[writer_idx]));
 	w->phase = &p->phase;
 	return 0;
 }

@@ -4,8 +4,10 @@
  * bound that the receive rings survive. How long it spins follows from whether that helps: it
  * doubles when work came meanwhile, and halves when it came only after a sleep. A poller that
  * shares its CPU with what feeds it (a kernel thread, another poller) would else spin in its way.
- * The first sleep after work grows as long as one turn takes all that has gathered, and shrinks
- * when it takes several. */
+ * One that shares its CPU with another lcore does not learn that: while it spins it finds its own
+ * work, but the writer of its batches waits for the end of its time slice. It sleeps at once. The
+ * first sleep after work grows as long as one turn takes all that has gathered, and shrinks when it
+ * takes several. */
 #ifndef PST_IDLE_H
 #define PST_IDLE_H
 
@@ -31,16 +33,20 @@ struct pst_idle_state {
 	uint32_t busy_cnt;  /* turns with work in a row */
 	uint32_t empty_cnt; /* and without */
 	uint32_t turns;     /* without work, before it sleeps */
+	uint32_t turns_max; /* bound of turns */
 	uint32_t first_ns;  /* of the first sleep after work */
 	uint32_t sleep_ns;  /* of the next one */
 };
 
+/* shares_cpu: with another lcore. */
 static inline void
-pst_idle_init(struct pst_idle_state *idle, enum pst_idle mode)
+pst_idle_init(struct pst_idle_state *idle, enum pst_idle mode, bool shares_cpu)
 {
+	uint32_t turns_max = shares_cpu ? PST_IDLE_TURNS_MIN : PST_IDLE_TURNS_MAX;
 	*idle = (struct pst_idle_state){
 		.mode = mode,
-		.turns = PST_IDLE_TURNS_MAX,
+		.turns = turns_max,
+		.turns_max = turns_max,
 		.first_ns = PST_IDLE_SLEEP_NS_MIN,
 		.sleep_ns = PST_IDLE_SLEEP_NS_MIN,
 	};
@@ -54,7 +60,7 @@ pst_idle_busy(struct pst_idle_state *idle)
 	if (idle->slept)
 		idle->turns = (uint32_t)pst_max_u64(idle->turns / 2, PST_IDLE_TURNS_MIN);
 	else if (idle->empty_cnt > 0)
-		idle->turns = (uint32_t)pst_min_u64(2 * idle->turns, PST_IDLE_TURNS_MAX);
+		idle->turns = (uint32_t)pst_min_u64(2 * idle->turns, idle->turns_max);
 }
 
 /* The first empty turn after busy_cnt with work. */
@@ -80,7 +86,7 @@ pst_idle_empty(struct pst_idle_state *idle)
 	if (idle->mode == PST_IDLE_SPIN || idle->empty_cnt < idle->turns) {
 		if (idle->empty_cnt >= PST_IDLE_SPINS)
 			rte_pause();
-		if (idle->empty_cnt < PST_IDLE_TURNS_MAX)
+		if (idle->empty_cnt < idle->turns_max)
 			idle->empty_cnt++;
 		return;
 	}

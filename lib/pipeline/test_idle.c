@@ -25,7 +25,7 @@ empty_until_asleep(struct pst_idle_state *idle)
 Test(idle, sleeps_when_nothing_comes)
 {
 	struct pst_idle_state idle;
-	pst_idle_init(&idle, PST_IDLE_ADAPTIVE);
+	pst_idle_init(&idle, PST_IDLE_ADAPTIVE, false);
 	cr_assert_not(empty(&idle, PST_IDLE_TURNS_MAX));
 	cr_assert(empty(&idle, 1));
 	cr_assert(empty(&idle, 60));
@@ -39,7 +39,7 @@ Test(idle, sleeps_when_nothing_comes)
 Test(idle, spins_as_long_as_that_finds_work)
 {
 	struct pst_idle_state idle;
-	pst_idle_init(&idle, PST_IDLE_ADAPTIVE);
+	pst_idle_init(&idle, PST_IDLE_ADAPTIVE, false);
 	for (int i = 0; i < 8; i++) {
 		empty_until_asleep(&idle);
 		pst_idle_busy(&idle);
@@ -59,7 +59,7 @@ Test(idle, spins_as_long_as_that_finds_work)
 Test(idle, gathers_what_one_turn_takes)
 {
 	struct pst_idle_state idle;
-	pst_idle_init(&idle, PST_IDLE_ADAPTIVE);
+	pst_idle_init(&idle, PST_IDLE_ADAPTIVE, false);
 	for (int i = 0; i < 40; i++) {
 		empty_until_asleep(&idle);
 		pst_idle_busy(&idle);
@@ -74,10 +74,24 @@ Test(idle, gathers_what_one_turn_takes)
 	cr_assert_eq(idle.first_ns, PST_IDLE_SLEEP_NS_MIN);
 }
 
+Test(idle, does_not_spin_where_it_shares_its_cpu)
+{
+	struct pst_idle_state idle;
+	pst_idle_init(&idle, PST_IDLE_ADAPTIVE, true);
+	for (int i = 0; i < 8; i++) {
+		cr_assert_not(empty(&idle, PST_IDLE_TURNS_MIN));
+		cr_assert(empty(&idle, 1));
+		pst_idle_busy(&idle);
+		/* Found while it was spinning. */
+		cr_assert_not(empty(&idle, PST_IDLE_TURNS_MIN - 1));
+		pst_idle_busy(&idle);
+	}
+}
+
 Test(idle, spin_never_sleeps)
 {
 	struct pst_idle_state idle;
-	pst_idle_init(&idle, PST_IDLE_SPIN);
+	pst_idle_init(&idle, PST_IDLE_SPIN, false);
 	empty(&idle, 10000);
 	cr_assert_not(idle.slept);
 }

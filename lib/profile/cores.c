@@ -49,23 +49,34 @@ load_cpus(struct pst_load *load, const struct pst_host_cpus *cpus, const char *w
 	return 0;
 }
 
+static bool
+is_in(const uint16_t *cpus, uint16_t cnt, uint16_t cpu)
+{
+	for (uint16_t i = 0; i < cnt; i++)
+		if (cpus[i] == cpu)
+			return true;
+	return false;
+}
+
+bool
+pst_profile_cpu_shared(const struct pst_profile *p, uint16_t cpu)
+{
+	return is_in(p->core_rx, p->rx_lcore_cnt, cpu) && is_in(p->core_writer, p->writer_cnt, cpu);
+}
+
 /* A spinning rx lcore that shares its CPU starves the other, or is starved. */
 static int
 check_spin(struct pst_load *load)
 {
 	const struct pst_profile *p = load->profile;
 
-	for (uint16_t i = 0; i < p->rx_lcore_cnt; i++) {
-		bool shared = p->core_rx[i] == p->core_main;
-		for (uint16_t w = 0; w < p->writer_cnt; w++)
-			shared |= p->core_rx[i] == p->core_writer[w];
-		if (shared)
+	for (uint16_t i = 0; i < p->rx_lcore_cnt; i++)
+		if (p->core_rx[i] == p->core_main || pst_profile_cpu_shared(p, p->core_rx[i]))
 			return pst_load_fail(load, "idle",
 				"give the rx lcores CPUs of their own under cores, or idle: "
 				"adaptive",
 				"spin, but CPU %u of cores.rx is also that of main or a writer",
 				p->core_rx[i]);
-	}
 	return 0;
 }
 

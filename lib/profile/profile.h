@@ -169,6 +169,9 @@ struct pst_profile {
 	struct pst_yaml_lines *lines; /* positions, for messages of later checks */
 };
 
+/* Whether both an rx lcore and a writer run on this physical CPU. */
+bool pst_profile_cpu_shared(const struct pst_profile *profile, uint16_t cpu);
+
 /* Partitions of a stream: one for each queue, but for the ledger's. */
 static inline uint16_t
 pst_profile_partition_cnt(const struct pst_profile *profile, uint16_t stream_idx)
