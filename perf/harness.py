@@ -99,6 +99,19 @@ def facts():
     }
 
 
+def complete_where_asked():
+    """Until the program ends the disk's requests complete on the CPU that made them, as operators are
+    told to set it: else one CPU takes the interrupts of all, and the kernel's thread that ends a write
+    waits there behind whoever spins, here a generator."""
+    device = os.stat(WORK).st_dev
+    at = pathlib.Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve()
+    for path in (at / "queue/rq_affinity", at.parent / "queue/rq_affinity"):  # or of a partition's disk
+        if path.exists():
+            atexit.register(path.write_text, path.read_text())
+            path.write_text("2")
+            return
+
+
 def reserve_hugepages(mib):
     """Until the program ends; False if the machine will not."""
     return HUGEPAGES.reserve((mib + EAL_MIB) // HUGEPAGE_MIB)
