@@ -200,3 +200,10 @@ class Daemon:
 
 def shed(status):
     return sum(status["events"]["shed"].values())
+
+
+def not_carried(status):
+    """What the source never sends, counted by the daemon: frames without events, duplicates."""
+    frames, events = status["frames"], status["events"]
+    sums = (sum(frames[name].values()) for name in ("rejected", "ignored"))
+    return sum(sums) + events["duplicate"]

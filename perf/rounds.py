@@ -13,6 +13,13 @@ class NoRound(Exception):
     """Every round was disturbed."""
 
 
+def turned(kinds, number):
+    """The kinds of run, in the order of round number: what drifts meets each of them at each place."""
+    kinds = list(kinds)
+    first = number % len(kinds)
+    return kinds[first:] + kinds[:first]
+
+
 class Foreign:
     """What share of the machine's CPU time went to others since this object was made.
 

@@ -4,6 +4,7 @@ that --build names, of the default build without hugepages, and of itself again,
 import statistics
 
 from harness import *
+from rounds import turned
 from sets import source
 
 
@@ -21,11 +22,8 @@ def kinds(args):
 
 
 def in_turn(found, number, seconds):
-    # Whatever drifts meets each of them at each place.
-    names = list(found)
-    names = names[number % len(names) :] + names[: number % len(names)]
     figures = {}
-    for name in names:
+    for name in turned(found, number):
         where, text = found[name]
         figures[name] = source.run(text, seconds, where=where)
     for run in figures.values():

@@ -6,6 +6,7 @@ import shutil
 import statistics
 
 from harness import *
+from rounds import turned
 from sets import source
 
 MEMORY_MIB = 1024
@@ -132,13 +133,6 @@ def floor(pcap):
     return {**found[1], "machine_events_per_s": sum(1e9 / f["floor_ns"] for f in found)}
 
 
-def not_carried(status):
-    """What the source never sends, counted by the daemon: frames without events, duplicates."""
-    frames, events = status["frames"], status["events"]
-    sums = (sum(frames[name].values()) for name in ("rejected", "ignored"))
-    return sum(sums) + events["duplicate"]
-
-
 def cpu_ns(daemon, rx_cnt, writer_cnt):
     """CPU time of the rx lcores, the writers, and the rest: control thread, kernel's helpers."""
     rx = sum(daemon.cpu_ns(1 + lcore) for lcore in range(rx_cnt))
@@ -199,11 +193,8 @@ def judge(name, run, whole=True):
 
 
 def in_turn(pcaps, number, seconds):
-    # Whatever drifts meets each of them at each place.
-    names = list(RUNS)
-    names = names[number % len(names) :] + names[: number % len(names)]
     figures = {"floor": floor(pcaps[0])}
-    for name in names:
+    for name in turned(RUNS, number):
         figures[name] = run_one(pcaps, seconds, *RUNS[name])
         judge(name, figures[name], RUNS[name][2] is not ALL_OFF)
         rate = figures["floor"]["machine_events_per_s"]

@@ -11,6 +11,7 @@ import threading
 import urllib.request
 
 from harness import *
+from rounds import turned
 from sets import source
 
 PORT = 19464
@@ -78,10 +79,7 @@ def one(text, kind, seconds):
 
 
 def in_turn(text, number, seconds):
-    # Whatever drifts meets each of them at each place.
-    names = list(KINDS)
-    names = names[number % len(names) :] + names[: number % len(names)]
-    found = {name: one(text, name, seconds) for name in names}
+    found = {name: one(text, name, seconds) for name in turned(KINDS, number)}
     without = found["without"]["ns_per_event"]
     ratios = {f"{name}_ratio": found[name]["ns_per_event"] / without for name in list(KINDS)[1:]}
     return {**ratios, **{name: found[name] for name in KINDS}}

@@ -6,6 +6,7 @@ import re
 import statistics
 
 from harness import *
+from rounds import turned
 from sets import collectors, others, source, veth, wire
 from sets.collectors import NotRun
 
@@ -128,10 +129,8 @@ def bypass(seconds):
 
 
 def in_turn(names, pcap, number, seconds, without):
-    # Whatever drifts meets each of them at each place.
-    names = names[number % len(names) :] + names[: number % len(names)]
     figures = {"bypass": bypass(seconds)}
-    for name in names:
+    for name in turned(names, number):
         if name in without:
             continue
         try:

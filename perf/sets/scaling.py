@@ -6,6 +6,7 @@ import re
 import statistics
 
 from harness import *
+from rounds import turned
 from sets import capacity, source
 from sets.capacity import ALL_ON, ROLES
 
@@ -72,11 +73,8 @@ def memory():
 
 
 def in_turn(runs, number, seconds):
-    # Whatever drifts meets each of them at each place.
-    names = list(runs)
-    names = names[number % len(names) :] + names[: number % len(names)]
     figures = {}
-    for name in names:
+    for name in turned(runs, number):
         pcaps, layout = runs[name]
         figures[name] = capacity.run_one(pcaps, seconds, *layout, ALL_ON)
         capacity.judge(name, figures[name])
