@@ -23,7 +23,7 @@ def fixed_lines():
     path = WORK / "fixed-lines.txt"
     made = [
         source.LINES[seq % len(source.LINES)].format(seq=seq, t=1_700_000_000_000_000_000 + 7919 * seq)
-        for seq in range(1, source.FRAMES * source.EVENTS_PER_FRAME + 1)
+        for seq in range(1, source.EVENTS + 1)
     ]
     path.write_text("\n".join(made) + "\n")
     return path
@@ -37,7 +37,7 @@ def count(part):
     events = int(
         out_of(
             *valgrind,
-            *(tool("parts"), part, str(WORK / "events.pcap")),
+            *(tool("parts"), part, str(source.PCAP)),
             *(str(ROOT / "perf/rules-100.yaml"), str(WORK / "rules-cache")),
         )
     )

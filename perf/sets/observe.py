@@ -111,7 +111,7 @@ def rx_instructions(text, where):
         old.unlink()
     valgrind = ["valgrind", "--tool=callgrind", "--separate-threads=yes", "--fair-sched=yes"]
     valgrind += [f"--callgrind-out-file={counts}"]
-    with Daemon(text, source.replaying(WORK / "events.pcap") + valgrind, where=where) as daemon:
+    with Daemon(text, source.replaying(source.PCAP) + valgrind, where=where) as daemon:
         end = time.monotonic() + COUNTED_S
         while daemon.status()[1]["events"]["found"] < COUNTED_EVENTS:
             if time.monotonic() > end:

@@ -184,7 +184,7 @@ def run(args):
     veth.put_up()
     pcap = WORK / "peers.pcap"
     make(pcap, f"{wire.ADDRESS}:{veth.PORT}", texts(args.lines))
-    make(WORK / "events.pcap", "10.9.9.9:9000", texts(args.lines))
+    make(source.PCAP, "10.9.9.9:9000", texts(args.lines))
     names, without = list(BRIEF if args.brief else ROWS), {}
     args.rounds.watch = veth.Foreign
     rounds = args.rounds.take(lambda n: in_turn(names, pcap, n, args.seconds, without))

@@ -7,20 +7,11 @@ from harness import *
 from sets import source
 
 
-def one(floor_command, profile, seconds):
-    floor = json.loads(out_of(*floor_command))
-    run = source.run(profile, seconds)
-    return {"gross_ratio": run["ns_per_event"] / floor["floor_ns"], "floor": floor, "run": run}
-
-
 def run(args):
-    build("floor")
     profile = source.profile()
     source.make(args.lines)
-    floor_command = ["taskset", "-c", "1", tool("floor")]
-    floor_command += [str(WORK / "events.pcap"), str(ROOT / "perf/rules-100.pat")]
-    rounds = args.rounds.take(lambda _: one(floor_command, profile, args.seconds))
-    source_ns = source.frame_ns(WORK / "events.pcap", 1) / source.EVENTS_PER_FRAME
+    rounds = args.rounds.take(lambda _: source.beside_floor(profile, args.seconds))
+    source_ns = source.frame_ns(source.PCAP, 1) / source.EVENTS_PER_FRAME
 
     def median(part, name):
         return statistics.median(r[part][name] for r in rounds)

@@ -10,7 +10,8 @@ import pathlib
 from harness import *
 
 MEMORY_MIB = 768
-EVENT_BYTES, EVENTS_PER_FRAME, FRAMES = 126, 10, 2000
+EVENTS, EVENT_BYTES, EVENTS_PER_FRAME = 20_000, 126, 10
+PCAP = WORK / "events.pcap"
 
 # Lines of the kind that hosts send; each event is one of them with its number, cut or padded.
 LINES = (
@@ -39,7 +40,7 @@ listeners:
 streams:
   - {{name: events, segment-bytes: 1G, retain-bytes: 2G}}
 rules: {{file: {root}/perf/rules-100.yaml, cache: {work}/rules-cache}}
-batch: {{bytes: 1M, records: 65536, age: {batch_age}, buffers: 256}}
+batch: {{bytes: 1M, records: 65536, age: {batch_age}, buffers: 256, lz4-acceleration: {lz4}}}
 flush: {{bytes: {flush_bytes}, age: {flush_age}}}
 telemetry: {{prefix: {prefix}}}
 metrics: {{port: 0}}
@@ -62,12 +63,19 @@ def frame_ns(pcap, seconds):
     return json.loads(out_of(*replaying(pcap), *sink, *eal))["ns_per_frame"]
 
 
-def make(lines, per_frame=EVENTS_PER_FRAME):
-    """Writes events.pcap: the lines of these files in turn, or LINES; so many a frame."""
-    command = [tool("penstock-load"), "--pcap", str(WORK / "events.pcap"), "--to", "10.9.9.9:9000"]
-    command += ["--from", "10.9.9.8:40000", "--framing", "lines", "--size", str(EVENT_BYTES)]
-    command += ["--events-per-frame", str(per_frame), "--stamp", "none"]
-    command += ["--count", str(FRAMES * per_frame)]
+def floor(pcap=PCAP):
+    """What perf/floor.c says of these events with the rules, on the rx lcore's CPU."""
+    rules = str(ROOT / "perf/rules-100.pat")
+    return json.loads(out_of("taskset", "-c", "1", tool("floor"), str(pcap), rules))
+
+
+def make(lines, per_frame=EVENTS_PER_FRAME, pcap=PCAP, size=EVENT_BYTES):
+    """Writes a pcap file: the lines of these files in turn, or LINES; so many a frame. size: cut or
+    padded to so many bytes; None: as they are."""
+    command = [tool("penstock-load"), "--pcap", str(pcap), "--to", "10.9.9.9:9000"]
+    command += ["--from", "10.9.9.8:40000", "--framing", "lines", "--stamp", "none"]
+    command += ["--events-per-frame", str(per_frame), "--count", str(EVENTS)]
+    command += ["--size", str(size)] if size else []
     if lines:
         text = b"".join(pathlib.Path(f).read_bytes().rstrip(b"\n") + b"\n" for f in lines)
         (WORK / "lines.txt").write_bytes(text)
@@ -77,7 +85,7 @@ def make(lines, per_frame=EVENTS_PER_FRAME):
     out_of(*command)
 
 
-def profile(batch_age="50ms", flush_age="20ms", flush_bytes="16M"):
+def profile(batch_age="50ms", flush_age="20ms", flush_bytes="16M", lz4=1):
     no_huge = not reserve_hugepages(MEMORY_MIB)
     return PROFILE.format(
         work=WORK,
@@ -88,14 +96,26 @@ def profile(batch_age="50ms", flush_age="20ms", flush_bytes="16M"):
         flush_bytes=flush_bytes,
         flush_age=flush_age,
         batch_age=batch_age,
+        lz4=lz4,
     )
 
 
-def run(text, seconds, beside=contextlib.nullcontext, where=BUILD):
+def hits(status):
+    """Events that a rule decided on, since the start."""
+    return sum(rule["decided"] for rule in status["rules"]["items"])
+
+
+def wire_bytes_per_event(status):
+    """Of the log that is kept: of its batches, as they are stored."""
+    kept = next(s for s in status["streams"] if s["name"] == "events")["partitions"][0]
+    return kept["log_bytes"] / (kept["durable_offset"] - kept["start_offset"])
+
+
+def run(text, seconds, beside=contextlib.nullcontext, where=BUILD, pcap=PCAP):
     """One run of the daemon at capacity: what it found and stored, and what the rx core paid, and
     all its other threads. beside() is entered for as long as is measured."""
     build("replay")
-    with Daemon(text, replaying(WORK / "events.pcap"), where=where) as daemon:
+    with Daemon(text, replaying(pcap), where=where) as daemon:
         time.sleep(min(2, seconds))
         t0, before = daemon.status()
         cpu0, all0 = daemon.cpu_ns(1), daemon.cpu_ns_all()
@@ -104,7 +124,9 @@ def run(text, seconds, beside=contextlib.nullcontext, where=BUILD):
         t1, after = daemon.status()
         cpu1, all1 = daemon.cpu_ns(1), daemon.cpu_ns_all()
     found = after["events"]["found"] - before["events"]["found"]
+    uncompressed = after["rx"][0]["batch_plain_bytes"] - before["rx"][0]["batch_plain_bytes"]
     stored = after["events"]["stored"] - before["events"]["stored"]
+    lost = shed(after) - shed(before)
     return {
         "ns_per_event": (cpu1 - cpu0) / found,
         "others_ns_per_event": (all1 - all0 - (cpu1 - cpu0)) / found,
@@ -113,6 +135,18 @@ def run(text, seconds, beside=contextlib.nullcontext, where=BUILD):
         "cpu_share": (cpu1 - cpu0) / 1e9 / (t1 - t0),
         "found": found,
         "stored": stored,
-        "shed": shed(after) - shed(before),
+        "hit_rate": (hits(after) - hits(before)) / found,
+        "uncompressed_bytes_per_event": uncompressed / (found - lost),
+        "wire_bytes_per_event": wire_bytes_per_event(after),
+        "shed": lost,
+        "not_carried": not_carried(after),
         "residual": after["events"]["residual"],
     }
+
+
+def beside_floor(text, seconds, pcap=PCAP):
+    """One run of the daemon, and the floor of the same events just before it."""
+    build("floor")
+    below = floor(pcap)
+    paid = run(text, seconds, pcap=pcap)
+    return {"gross_ratio": paid["ns_per_event"] / below["floor_ns"], "floor": below, "run": paid}

@@ -27,11 +27,11 @@ def build_daemon():
 
 
 def make(lines):
-    command = [tool("penstock-load"), "--pcap", str(WORK / "events.pcap"), "--to", "10.9.9.9:9000"]
+    command = [tool("penstock-load"), "--pcap", str(source.PCAP), "--to", "10.9.9.9:9000"]
     command += ["--from", "10.9.9.8:40000", "--framing", "mold64", "--stamp", "none"]
     command += ["--size", str(source.EVENT_BYTES)]
     command += ["--events-per-frame", str(source.EVENTS_PER_FRAME)]
-    command += ["--count", str(source.FRAMES * source.EVENTS_PER_FRAME)]
+    command += ["--count", str(source.EVENTS)]
     for path in lines or [instructions.fixed_lines()]:
         command += ["--lines", str(path)]
     out_of(*command)
