@@ -153,11 +153,14 @@ def case(function):
     return function
 
 
+def chosen():
+    return [c for c in CASES if not sys.argv[1:] or c.__name__ in sys.argv[1:]]
+
+
 def main(prepare):
     """Runs the cases (all, or those named on the command line); skips all if prepare() does."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
-    chosen = [c for c in CASES if not sys.argv[1:] or c.__name__ in sys.argv[1:]]
     prepared, verdict = [], None
     try:
         prepared.append(prepare())
@@ -166,7 +169,7 @@ def main(prepare):
     except Exception as error:
         verdict = ("not ok", told(error))
     failed = 0
-    for function in chosen:
+    for function in chosen():
         word, why = verdict or attempt(function, prepared[0])
         failed += word == "not ok"
         print(f"{word} {function.__name__}" + (f": {why}" if why else ""), flush=True)
