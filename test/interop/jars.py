@@ -88,6 +88,8 @@ def java(*arguments, heap="512m"):
     config = HOME / "log4j.properties"
     config.write_text(LOGGING)
     command = ["java", f"-Xmx{heap}", "-Dfile.encoding=UTF-8"]
+    # They live for seconds: what it takes to compile their code well never comes back.
+    command += ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
     command += [f"-Dlog4j.configuration=file:{config}", "-cp", f"{JARS}/*"]
     return command + list(arguments)
 
