@@ -30,7 +30,7 @@
 #define TICK_NS        100000000 /* the control thread's turn */
 #define SECOND_TICKS   10
 #define LOG_BURST      10 /* lines of one kind at once, then one a second */
-#define STOP_LIMIT_NS  UINT64_C(10000000000)
+#define STOP_LIMIT_NS  UINT64_C(20000000000)
 #define CLOCK_STEP_NS  1000000 /* below it is drift, not a step */
 #define MEMORY_TRIES   20
 #define MEMORY_WAIT_NS 1000000000
@@ -374,11 +374,14 @@ static void
 say_books(const struct pst_book *book)
 {
 	struct pst_cell sum = {0};
-	char shed[160];
+	char shed[160], in_flight[48] = "";
 
 	for (uint32_t i = 0; i < pst_book_cell_cnt(&book->shape); i++)
 		pst_cell_add(&sum, &book->cells[i]);
 	name_shed(&sum, shed, sizeof(shed));
+	if (sum.in_flight > 0)
+		snprintf(in_flight, sizeof(in_flight), " + %llu in flight",
+			(unsigned long long)sum.in_flight);
 	pst_notice(
 		"frames: %llu polled = %llu carried + %llu rejected + %llu ignored (residual %lld)",
 		(unsigned long long)sum.polled, (unsigned long long)sum.verdict[PST_FRAME_CARRIED],
@@ -386,11 +389,11 @@ say_books(const struct pst_book *book)
 		(unsigned long long)pst_cell_ignored(&sum),
 		(long long)pst_cell_frames_residual(&sum));
 	pst_notice("events: %llu found = %llu stored + %llu filtered + %llu sampled out + %llu "
-		   "duplicate + %llu quarantined + %llu shed%s (residual %lld)",
+		   "duplicate + %llu quarantined + %llu shed%s%s (residual %lld)",
 		(unsigned long long)sum.found, (unsigned long long)sum.stored,
 		(unsigned long long)sum.filtered, (unsigned long long)sum.sampled_out,
 		(unsigned long long)sum.duplicate, (unsigned long long)sum.quarantined,
-		(unsigned long long)pst_cell_shed(&sum), shed,
+		(unsigned long long)pst_cell_shed(&sum), shed, in_flight,
 		(long long)pst_cell_events_residual(&sum));
 }
 
