@@ -69,11 +69,11 @@ def floor(pcap=PCAP):
     return json.loads(out_of("taskset", "-c", "1", tool("floor"), str(pcap), rules))
 
 
-def make(lines, per_frame=EVENTS_PER_FRAME, pcap=PCAP, size=EVENT_BYTES):
+def make(lines, per_frame=EVENTS_PER_FRAME, pcap=PCAP, size=EVENT_BYTES, framing="lines"):
     """Writes a pcap file: the lines of these files in turn, or LINES; so many a frame. size: cut or
-    padded to so many bytes; None: as they are."""
+    padded to so many bytes; None: as they are. framing: as penstock-load names it."""
     command = [tool("penstock-load"), "--pcap", str(pcap), "--to", "10.9.9.9:9000"]
-    command += ["--from", "10.9.9.8:40000", "--framing", "lines", "--stamp", "none"]
+    command += ["--from", "10.9.9.8:40000", "--framing", framing, "--stamp", "none"]
     command += ["--events-per-frame", str(per_frame), "--count", str(EVENTS)]
     command += ["--size", str(size)] if size else []
     if lines:

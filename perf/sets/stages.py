@@ -26,17 +26,6 @@ def build_daemon():
     return str(path)
 
 
-def make(lines):
-    command = [tool("penstock-load"), "--pcap", str(source.PCAP), "--to", "10.9.9.9:9000"]
-    command += ["--from", "10.9.9.8:40000", "--framing", "mold64", "--stamp", "none"]
-    command += ["--size", str(source.EVENT_BYTES)]
-    command += ["--events-per-frame", str(source.EVENTS_PER_FRAME)]
-    command += ["--count", str(source.EVENTS)]
-    for path in lines or [instructions.fixed_lines()]:
-        command += ["--lines", str(path)]
-    out_of(*command)
-
-
 @contextlib.contextmanager
 def counting(found):
     """The counters of each lcore over what is run within."""
@@ -83,7 +72,7 @@ def run(args):
     usual, harness.TOOLS["penstockd"] = TOOLS["penstockd"], build_daemon()
     try:
         profile = source.profile().replace("framing: lines", "framing: mold64")
-        make(args.lines)
+        source.make(args.lines or [instructions.fixed_lines()], framing="mold64")
         rounds = args.rounds.take(lambda _: one(profile, args.seconds))
     finally:
         harness.TOOLS["penstockd"] = usual
