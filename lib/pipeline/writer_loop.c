@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <sched.h>
 
 #include "base/clock.h"
 #include "base/observes.h"
@@ -227,10 +226,12 @@ pst_writer_loop(void *arg)
 			continue;
 		}
 		if (!pst_writer_idle(w)) {
-			/* The kernel ends writes and syncs in threads of its own, on this CPU as a
-			 * rule: who spins here keeps them waiting for the end of its time slice. */
+			/* The kernel ends writes and begins syncs in threads of its own, on this
+			 * CPU as a rule. Who never leaves it keeps them waiting, for seconds where
+			 * others want it, too; sched_yield does not let them in. */
 			if (w->idle.mode == PST_IDLE_SPIN)
-				sched_yield();
+				nanosleep(
+					&(struct timespec){.tv_nsec = PST_IDLE_SLEEP_NS_MIN}, NULL);
 			/* They end soon: do not oversleep them. */
 			if (w->idle.sleep_ns > WRITER_SLEEP_NS_MAX)
 				w->idle.sleep_ns = WRITER_SLEEP_NS_MAX;
