@@ -136,18 +136,24 @@ def late(run):
     return run["late_ns"]["max"] > (1 << RING_LOG2) / 2 * EVENTS_PER_FRAME / run["rate"] * 1e9
 
 
-def undisturbed(args, rate, seconds):
+def undisturbed(args, one, tries):
+    rounds = Rounds(1, args.rounds.foreign_max, extra=tries)
+    run = rounds.take(one)[0]
+    return {**run, "foreign": rounds.kept[0], "set_aside": rounds.aside}
+
+
+def probe(args, rate):
+    """One run of the search; a loss that may be the generator's is tried again."""
+
     def one(_):
-        run = trial(rate, seconds)
+        run = trial(rate, args.seconds)
         for _ in range(TRIES):
             if lossless(run) or not late(run):
                 break
-            run = {**trial(rate, seconds), "generator_late": run.get("generator_late", 0) + 1}
+            run = {**trial(rate, args.seconds), "generator_late": run.get("generator_late", 0) + 1}
         return run
 
-    rounds = Rounds(1, args.rounds.foreign_max, extra=TRIES)
-    run = rounds.take(one)[0]
-    return {**run, "foreign": rounds.kept[0], "set_aside": rounds.aside}
+    return undisturbed(args, one, TRIES)
 
 
 def search(args):
@@ -157,7 +163,7 @@ def search(args):
     while high is None or (high - low) / high > WIDTH:
         if trials and time.monotonic() - began > enough_s:
             break
-        run = undisturbed(args, rate, args.seconds)
+        run = probe(args, rate)
         trials.append(run)
         if lossless(run):
             low = run["rate"]
@@ -193,7 +199,9 @@ def run(args):
         return {"overload_kept": figures["overload"]["kept"] / figures["at_100"]["kept"], **figures}
 
     rounds = args.rounds.take(one)
-    hold = undisturbed(args, HOLD * zero, hold_s(args, HOLD * zero, rounds[-1]["at_80"]))
+    # Minutes long, it is one run: whose the loss is, if there is one, the lateness beside it tells.
+    seconds = hold_s(args, HOLD * zero, rounds[-1]["at_80"])
+    hold = undisturbed(args, lambda _: trial(HOLD * zero, seconds), 2)
 
     def median(name):
         return statistics.median(r["at_80"]["send_to_durable_ns"][name] for r in rounds) / 1e6
