@@ -307,8 +307,7 @@ int
 pst_appender_destroy(struct pst_appender *app)
 {
 	int rc = 0;
-	/* First what may still be in flight: of logs that failed, or of a stop that did not wait.
-	 */
+	/* First what is in flight: of logs that failed, or of a stop that did not wait. */
 	app->disk->ops->queue_close(app->queue);
 	app->queue = NULL;
 	for (uint32_t i = 0; i < app->log_cnt; i++) {
