@@ -18,7 +18,7 @@ FIRST_RATE, GROWTH, WIDTH = 500_000, 1.5, 0.005  # of the search
 SEARCH_S = 900  # for all of it
 HOLD, PACED, OVERLOAD = 0.9, 0.8, 2  # of the zero-loss rate
 FULL_HOLD_S = 600
-TRIES = 5  # of a run that others disturb
+TRIES, HOLD_TRIES = 5, 2  # of a run that others disturb
 
 PROFILE = """\
 name: perf-rate
@@ -201,7 +201,7 @@ def run(args):
     rounds = args.rounds.take(one)
     # Minutes long, it is one run: whose the loss is, if there is one, the lateness beside it tells.
     seconds = hold_s(args, HOLD * zero, rounds[-1]["at_80"])
-    hold = undisturbed(args, lambda _: trial(HOLD * zero, seconds), 2)
+    hold = undisturbed(args, lambda _: trial(HOLD * zero, seconds), HOLD_TRIES)
 
     def median(name):
         return statistics.median(r["at_80"]["send_to_durable_ns"][name] for r in rounds) / 1e6
