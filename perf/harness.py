@@ -99,17 +99,24 @@ def facts():
     }
 
 
-def complete_where_asked():
-    """Until the program ends the disk's requests complete on the CPU that made them, as operators are
-    told to set it: else one CPU takes the interrupts of all, and the kernel's thread that ends a write
-    waits there behind whoever spins, here a generator."""
+def set_until_end(path, text):
+    """A setting of the machine; it gets back what it was when the program ends."""
+    atexit.register(path.write_text, path.read_text())
+    path.write_text(text)
+
+
+def set_up_host():
+    """What docs/operations.md tells operators to set, as far as this machine has it: the disk's requests
+    complete on the CPU that made them, and sessions are no groups of the scheduler."""
     device = os.stat(WORK).st_dev
     at = pathlib.Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve()
     for path in (at / "queue/rq_affinity", at.parent / "queue/rq_affinity"):  # or of a partition's disk
         if path.exists():
-            atexit.register(path.write_text, path.read_text())
-            path.write_text("2")
-            return
+            set_until_end(path, "2")
+            break
+    autogroup = pathlib.Path("/proc/sys/kernel/sched_autogroup_enabled")
+    if autogroup.exists():
+        set_until_end(autogroup, "0")
 
 
 def reserve_hugepages(mib):

@@ -27,10 +27,8 @@ def near(*command):
 
 def allow_large_buffers():
     """Sockets that ask for RCVBUF_BYTES get them, whoever asks, until the program ends."""
-    before = RMEM_MAX.read_text()
-    if int(before) < RCVBUF_BYTES:
-        atexit.register(RMEM_MAX.write_text, before)
-        RMEM_MAX.write_text(str(RCVBUF_BYTES))
+    if int(RMEM_MAX.read_text()) < RCVBUF_BYTES:
+        set_until_end(RMEM_MAX, str(RCVBUF_BYTES))
 
 
 def put_up():
