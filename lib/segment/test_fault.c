@@ -215,6 +215,12 @@ never_made(struct fault_queue *q, void *tag, int64_t result)
 	q->done[q->done_cnt++] = (struct pst_disk_done){tag, result};
 }
 
+static bool
+holds(const struct fault *fault, unsigned call, int file)
+{
+	return (fault->hold & call) && (fault->hold_file == -1 || fault->hold_file == file);
+}
+
 static int
 f_queue_write(struct pst_disk_queue *queue, int file, const struct iovec *iov, unsigned cnt,
 	uint64_t pos, void *tag)
@@ -228,7 +234,7 @@ f_queue_write(struct pst_disk_queue *queue, int file, const struct iovec *iov, u
 		never_made(q, tag, q->fault->error);
 		return 0;
 	}
-	if (q->fault->hold & FAULT_QUEUE_WRITE) {
+	if (holds(q->fault, FAULT_QUEUE_WRITE, file)) {
 		r->held = true;
 		r->iov = iov;
 		r->iov_cnt = cnt;
@@ -256,7 +262,7 @@ f_queue_sync(struct pst_disk_queue *queue, int file, bool data_only, void *tag)
 		never_made(q, tag, q->fault->error);
 		return 0;
 	}
-	if (q->fault->hold & FAULT_QUEUE_SYNC) {
+	if (holds(q->fault, FAULT_QUEUE_SYNC, file)) {
 		r->held = true;
 		r->data_only = data_only;
 		return 0;
@@ -282,7 +288,7 @@ f_queue_submit(struct pst_disk_queue *queue)
 	struct fault_queue *q = (struct fault_queue *)queue;
 	for (unsigned i = 0; i < FAULT_TAGS_MAX; i++) {
 		struct fault_request *r = &q->requests[i];
-		if (!r->held || (q->fault->hold & r->call))
+		if (!r->held || holds(q->fault, r->call, r->file))
 			continue;
 		r->held = false;
 		int rc = r->call == FAULT_QUEUE_WRITE
@@ -350,7 +356,7 @@ static const struct pst_disk_ops fault_ops = {
 void
 fault_init(struct fault *fault)
 {
-	*fault = (struct fault){.disk = {.ops = &fault_ops, .shares_marks = true}};
+	*fault = (struct fault){.disk = {.ops = &fault_ops, .shares_marks = true}, .hold_file = -1};
 	fault->events = calloc(FAULT_EVENTS_MAX, sizeof(*fault->events));
 	PST_ASSERT(fault->events);
 }

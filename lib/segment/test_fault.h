@@ -46,6 +46,7 @@ struct fault {
 	struct fault_event *events;
 	unsigned event_cnt;
 	unsigned hold; /* queued calls that wait until this is cleared */
+	int hold_file; /* only those on this file or directory; -1: on any */
 	/* Bytes of a file, wherever it is, that cannot be read: -EIO. Nothing of it if !bad_bytes:
 	 * it cannot even be opened. */
 	const char *bad_name;

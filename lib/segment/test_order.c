@@ -189,12 +189,22 @@ Test(order, of_a_roll)
 	fault_init(&fault);
 	fix_open_on(f, &fault.disk, &config);
 	unsigned open = fault_find(&fault, 0, FAULT_OPEN, true, -1, LOG0);
-	int old = fault.events[open].file, dir = f->app->logs[f->log_idx]->dir;
-	append(f, 5, 3000); /* three fit */
-	fix_rest(f);
+	const struct pst_log *log = f->app->logs[f->log_idx];
+	int old = fault.events[open].file, dir = log->dir;
 	const char *name = "00000000000000000006.log";
-	unsigned create = fault_find(&fault, 0, FAULT_OPEN, true, -1, name);
-	cr_assert_lt(create, fault.event_cnt);
+	unsigned create, cnt = 0;
+	fault.hold = FAULT_QUEUE_SYNC;
+	fault.hold_file = dir;
+	append(f, 5, 3000); /* three fit */
+	/* Until the new one waits for nothing but the directory. */
+	do {
+		polls(f, 1);
+		cr_assert_lt(++cnt, 50000000, "it is never made");
+		create = fault_find(&fault, 0, FAULT_OPEN, true, -1, name);
+	} while (create == fault.event_cnt || log->index_sync_cnt > 0);
+	polls(f, 1000);
+	fault.hold = 0;
+	fix_rest(f);
 	int new = fault.events[create].file;
 	/* The first ones reserve space. */
 	unsigned truncate = open, t = open;
