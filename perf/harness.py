@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -207,6 +208,11 @@ class Daemon:
 
 def shed(status):
     return sum(status["events"]["shed"].values())
+
+
+def shed_until_end(daemon):
+    """What a daemon that has ended counted, by its last words: it may shed after the last status."""
+    return int(re.search(r"penstockd: events: .* (\d+) shed", daemon.log.read_text()).group(1))
 
 
 def not_carried(status):
