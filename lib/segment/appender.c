@@ -334,13 +334,16 @@ void
 pst_log_stats(const struct pst_appender *app, int log_idx, struct pst_log_stats *out)
 {
 	const struct pst_log *log = app->logs[log_idx];
-	uint32_t closed_cnt = log->closed_cnt - log->closed_first;
+	/* What is being removed may be gone. */
+	uint32_t going_cnt = log->retire == PST_RETIRE_LOG;
+	const struct pst_closed_segment *oldest = &log->closed[log->closed_first];
+	uint32_t closed_cnt = log->closed_cnt - log->closed_first - going_cnt;
 	*out = log->stats;
 	out->next_offset = log->next_offset;
 	out->durable_offset = log->durable.next_offset;
-	out->start_offset = closed_cnt ? log->closed[log->closed_first].base_offset
-				       : log->durable.segment_base;
+	out->start_offset = closed_cnt ? oldest[going_cnt].base_offset : log->durable.segment_base;
 	out->segment_cnt = closed_cnt + 1;
-	out->log_bytes = log->closed_bytes + log->durable.segment_bytes;
+	out->log_bytes = log->closed_bytes + log->durable.segment_bytes -
+			 (going_cnt ? oldest->bytes : 0);
 	out->failed = log->failed;
 }

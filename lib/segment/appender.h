@@ -161,7 +161,8 @@ struct pst_log_stats {
 	uint64_t write_failed_cnt, sync_failed_cnt, disk_full_cnt; /* batches */
 	uint64_t retired_segment_cnt, retired_bytes;               /* gone from the disk */
 	uint64_t full_retired_segment_cnt, full_retired_bytes;     /* of them, early: a full disk */
-	bool failed; /* a sync failed: nothing is accepted any more */
+	uint64_t retire_failed_cnt; /* tries to remove one that failed; it is tried again */
+	bool failed;                /* a sync failed: nothing is accepted any more */
 };
 struct pst_appender_stats {
 	uint64_t write_cnt, write_bytes, sync_cnt;

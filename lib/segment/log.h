@@ -32,6 +32,8 @@
 /* How long a write that found no space waits for a checkpoint to pass a segment that is closed: the
  * control thread makes one several times a second, unless it cannot. Less than a stop has time. */
 #define PST_MARK_WAIT_NS UINT64_C(2000000000)
+/* When a segment that could not be removed is tried again. */
+#define PST_RETIRE_RETRY_NS UINT64_C(1000000000)
 static_assert(PST_BATCH_WIRE_BYTES_MAX <= PST_PIECE_BYTES - PST_BLOCK_BYTES,
 	"a batch touches two pieces at most");
 
@@ -117,8 +119,9 @@ enum pst_roll {
 
 enum pst_retire {
 	PST_RETIRE_NONE,
-	PST_RETIRE_UNLINK,
-	PST_RETIRE_DIR,
+	PST_RETIRE_LOG,     /* its .log to be removed */
+	PST_RETIRE_INDEXES, /* and its other files */
+	PST_RETIRE_DIR,     /* their names to be synced */
 	PST_RETIRE_DIR_SYNC,
 };
 
@@ -186,10 +189,10 @@ struct pst_log {
 	 * directory is synced. */
 	char retire_names[PST_SEGMENT_FILE_CNT][PST_SEGMENT_NAME_BYTES];
 	unsigned retire_queued_cnt, retire_ended_cnt; /* of its files */
-	uint64_t retire_bytes;
 	enum pst_retire retire;
 	bool retire_early;  /* to make room on a full disk */
-	bool retire_failed; /* one of the files is still there */
+	bool retire_failed; /* the oldest could not be removed */
+	uint64_t retire_failed_ns;
 
 	bool room_wait; /* a write found no space, and is to be repeated when there is room */
 	uint64_t room_seen;

@@ -1,7 +1,8 @@
 /* Whole closed segments go, the oldest first, one at a time: the next only when the directory has
- * been synced, so that a power loss cannot bring back one that is older than one that is gone. The
- * segment that the mark on disk lies in stays until a later mark is there: a start goes on from it,
- * and from its link. */
+ * been synced, so that a power loss cannot bring back one that is older than one that is gone. One
+ * that cannot be removed stays the oldest, and is tried again: what is left of a partition is
+ * always its end. The segment that the mark on disk lies in stays until a later mark is there: a
+ * start goes on from it, and from its link. */
 #include <errno.h>
 
 #include "segment/log.h"
@@ -27,11 +28,20 @@ oldest_ts_ms(struct pst_log *log)
 	return oldest->max_ts_ms >= 0 ? oldest->max_ts_ms : INT64_MAX;
 }
 
-/* Whether there is a closed segment that no start needs any more. */
+/* Whether the oldest could not be removed a moment ago. A clock that went back ends the wait. */
+static bool
+retry_waits(const struct pst_log *log)
+{
+	uint64_t now = log->app->now_ns;
+	return log->retire_failed && now >= log->retire_failed_ns &&
+	       now - log->retire_failed_ns < PST_RETIRE_RETRY_NS;
+}
+
+/* Whether there is a closed segment that no start needs any more, and that may be tried now. */
 static bool
 has_closed(const struct pst_log *log)
 {
-	return log->closed_first < log->closed_cnt &&
+	return log->closed_first < log->closed_cnt && !retry_waits(log) &&
 	       log->closed[log->closed_first].base_offset <
 		       atomic_load_explicit(
 			       &log->app->dir->kept_bases[log->slot], memory_order_relaxed);
@@ -54,7 +64,7 @@ retire_due(struct pst_log *log)
 	return ts < now_ms && now_ms - ts > age_ms;
 }
 
-/* Begins with the oldest. From here on it is no longer part of the log. */
+/* Begins with the oldest. */
 static void
 retire(struct pst_log *log, bool early)
 {
@@ -62,23 +72,22 @@ retire(struct pst_log *log, bool early)
 	for (int f = 0; f < PST_SEGMENT_FILE_CNT; f++)
 		pst_segment_name(
 			log->retire_names[f], oldest->base_offset, (enum pst_segment_file)f);
-	log->retire_bytes = oldest->bytes;
 	log->retire_queued_cnt = log->retire_ended_cnt = 0;
 	log->retire_early = early;
 	log->retire_failed = false;
-	log->retire = PST_RETIRE_UNLINK;
+	log->retire = PST_RETIRE_LOG;
 	atomic_fetch_add_explicit(&log->app->dir->retiring_cnt, 1, memory_order_relaxed);
-	log->closed_bytes -= oldest->bytes;
-	log->closed_first++;
 	pst_log_activate(log);
 }
 
-/* Its bytes are free, as far as nobody reads them. */
+/* The oldest is no longer part of the log. Its bytes are free, as far as nobody reads them. */
 static void
-count_retired(struct pst_log *log)
+retired(struct pst_log *log)
 {
 	struct pst_datadir *dir = log->app->dir;
-	uint64_t bytes = log->retire_bytes;
+	uint64_t bytes = log->closed[log->closed_first].bytes;
+	log->closed_bytes -= bytes;
+	log->closed_first++;
 	log->stats.retired_segment_cnt++;
 	log->stats.retired_bytes += bytes;
 	atomic_fetch_sub_explicit(&dir->log_bytes, bytes, memory_order_relaxed);
@@ -90,22 +99,6 @@ count_retired(struct pst_log *log)
 	atomic_fetch_add_explicit(&dir->full_retired_bytes, bytes, memory_order_relaxed);
 }
 
-void
-pst_retention_unlinked(struct pst_log *log, int64_t result)
-{
-	/* What could not be removed is found again by the next start, and its bytes still count. */
-	if (result < 0 && result != -ENOENT) {
-		log->app->stats.last_errno = (int)-result;
-		log->retire_failed = true;
-	}
-	if (++log->retire_ended_cnt < PST_SEGMENT_FILE_CNT)
-		return;
-	if (!log->retire_failed)
-		count_retired(log);
-	if (log->retire == PST_RETIRE_UNLINK)
-		log->retire = PST_RETIRE_DIR;
-}
-
 static void
 retire_end(struct pst_log *log)
 {
@@ -113,6 +106,40 @@ retire_end(struct pst_log *log)
 	log->retire = PST_RETIRE_NONE;
 	atomic_fetch_add_explicit(&dir->room_made, 1, memory_order_release);
 	atomic_fetch_sub_explicit(&dir->retiring_cnt, 1, memory_order_release);
+	pst_retention_tell(log->app);
+}
+
+void
+pst_retention_give_up(struct pst_log *log)
+{
+	if (log->retire != PST_RETIRE_NONE)
+		retire_end(log);
+}
+
+/* The .log first: with it the segment is gone; what is left of the others the next start removes.
+ */
+void
+pst_retention_unlinked(struct pst_log *log, int64_t result)
+{
+	bool removed = result >= 0 || result == -ENOENT;
+	unsigned ended = log->retire_ended_cnt++;
+	if (!removed)
+		log->app->stats.last_errno = (int)-result;
+	if (ended == PST_SEGMENT_LOG && !removed) {
+		log->stats.retire_failed_cnt++;
+		log->retire_failed = true;
+		log->retire_failed_ns = log->app->now_ns;
+		pst_retention_give_up(log);
+		return;
+	}
+	if (ended == PST_SEGMENT_LOG) {
+		retired(log);
+		if (log->retire == PST_RETIRE_LOG)
+			log->retire = PST_RETIRE_INDEXES;
+		return;
+	}
+	if (ended + 1 == PST_SEGMENT_FILE_CNT && log->retire == PST_RETIRE_INDEXES)
+		log->retire = PST_RETIRE_DIR;
 }
 
 /* A sync of the directory has ended: if it was ours, the next segment may go. */
@@ -124,18 +151,14 @@ pst_retention_dir_synced(struct pst_log *log)
 }
 
 void
-pst_retention_give_up(struct pst_log *log)
-{
-	if (log->retire != PST_RETIRE_NONE)
-		retire_end(log);
-}
-
-void
 pst_retention_drive(struct pst_log *log)
 {
 	struct pst_appender *app = log->app;
 	const struct pst_disk_ops *ops = app->disk->ops;
-	while (log->retire == PST_RETIRE_UNLINK && log->retire_queued_cnt < PST_SEGMENT_FILE_CNT) {
+	unsigned cnt = log->retire == PST_RETIRE_LOG       ? PST_SEGMENT_LOG + 1
+		       : log->retire == PST_RETIRE_INDEXES ? PST_SEGMENT_FILE_CNT
+							   : 0;
+	while (log->retire_queued_cnt < cnt) {
 		const char *name = log->retire_names[log->retire_queued_cnt];
 		if (ops->queue_unlink(app->queue, log->dir, name, &log->unlink_io) != 0)
 			return;
@@ -229,7 +252,6 @@ retire_oldest(struct pst_appender *app, bool early)
 	if (early)
 		atomic_store_explicit(&app->dir->room_wanted, false, memory_order_relaxed);
 	retire(oldest, early);
-	pst_retention_tell(app);
 }
 
 void

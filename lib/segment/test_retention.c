@@ -346,6 +346,106 @@ Test(retention, a_crash_before_the_sync_of_the_directory)
 	fault_fini(&fault);
 }
 
+/* Five segments, of which three are to go; the unlink of that number fails. */
+static struct fix *
+open_stubborn(struct fault *fault, const struct pst_log_config *config, unsigned at)
+{
+	struct fix *f = fix_new(true);
+	fault_init(fault);
+	fix_open_on(f, &fault->disk, config);
+	append_segments(f, 5);
+	f->app->logs[f->log_idx]->retain_bytes = 20000;
+	fault->calls = FAULT_QUEUE_UNLINK;
+	fault->error = -EPERM;
+	fault->at = at;
+	return f;
+}
+
+static void
+expect_whole_after_crash(
+	const struct fix *f, const struct pst_log_config *config, int64_t first, const char *why)
+{
+	struct fix *copy = fix_snapshot(f, true);
+	fix_open(copy, config);
+	expect_events(copy, first, 30);
+	cr_assert_eq(fix_close(copy), 0);
+	fix_expect_no_findings(copy, why);
+	fix_free(copy);
+}
+
+/* The segment stays the oldest, nothing younger goes before it, a start finds no hole; and it is
+ * tried again. */
+Test(retention, what_cannot_be_removed_stays_the_oldest)
+{
+	struct pst_log_config config = segments_of_three();
+	struct fault fault;
+	struct fix *f = open_stubborn(&fault, &config, 1);
+	uint64_t bytes = stats_of(f).log_bytes;
+	housekeeping(f, 9);
+	cr_assert_eq(fault.seen_cnt, 1);
+	cr_assert_eq(stats_of(f).retire_failed_cnt, 1);
+	cr_assert_eq(stats_of(f).retired_segment_cnt, 0);
+	cr_assert_eq(stats_of(f).segment_cnt, 5);
+	cr_assert_eq(stats_of(f).start_offset, 0);
+	cr_assert_eq(stats_of(f).log_bytes, bytes, "its bytes are still there");
+	expect_whole_after_crash(f, &config, 0, "a segment could not be removed");
+	housekeeping(f, 20);
+	cr_assert_eq(stats_of(f).retire_failed_cnt, 1);
+	cr_assert_eq(stats_of(f).retired_segment_cnt, 3);
+	cr_assert_eq(stats_of(f).start_offset, 18);
+	cr_assert_eq(stats_of(f).log_bytes + stats_of(f).retired_bytes, bytes);
+	expect_whole_after_crash(f, &config, 18, "it was tried again");
+	fix_free(f);
+	fault_fini(&fault);
+}
+
+/* Without its .log a segment is gone; the next start removes the rest. */
+Test(retention, an_index_that_cannot_be_removed_holds_nothing_up)
+{
+	static const char *const names[] = {"00000000000000000000.index",
+		"00000000000000000000.timeindex", "00000000000000000000.seal"};
+	for (unsigned i = 0; i < PST_ARRAY_CNT(names); i++) {
+		struct pst_log_config config = segments_of_three();
+		struct fault fault;
+		struct fix *f = open_stubborn(&fault, &config, 2 + i);
+		housekeeping(f, 30);
+		cr_assert_eq(fault.failed_cnt, 1);
+		cr_assert(fix_exists(f, names[i]));
+		cr_assert_eq(stats_of(f).retire_failed_cnt, 0);
+		cr_assert_eq(stats_of(f).retired_segment_cnt, 3);
+		expect_whole_after_crash(f, &config, 18, names[i]);
+		cr_assert_eq(fix_close(f), 0);
+		fault.at = 0;
+		fix_open(f, &config);
+		cr_assert_not(fix_exists(f, names[i]));
+		fix_free(f);
+		fault_fini(&fault);
+	}
+}
+
+/* Nor for a long time, nor when the clock goes back: one try a second. */
+Test(retention, what_can_never_be_removed_is_tried_each_second)
+{
+	struct pst_log_config config = segments_of_three();
+	struct fault fault;
+	struct fix *f = open_stubborn(&fault, &config, 1);
+	fault.for_ever = true;
+	housekeeping(f, 100);
+	cr_assert_geq(stats_of(f).retire_failed_cnt, 9);
+	cr_assert_leq(stats_of(f).retire_failed_cnt, 10);
+	cr_assert_eq(stats_of(f).retired_segment_cnt, 0);
+	uint64_t tried = stats_of(f).retire_failed_cnt;
+	f->now_ns -= 3600 * 1000 * MS;
+	housekeeping(f, 2);
+	cr_assert_eq(stats_of(f).retire_failed_cnt, tried + 1);
+	fault.at = 0;
+	housekeeping(f, 30);
+	cr_assert_eq(stats_of(f).retired_segment_cnt, 3);
+	expect_events(f, 18, 30);
+	fix_free(f);
+	fault_fini(&fault);
+}
+
 /* A reader that has a segment open reads it to its end, though it is removed meanwhile; then it
  * goes on with the earliest that is left, and the offset says so. */
 Test(retention, under_a_reader)

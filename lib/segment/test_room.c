@@ -155,6 +155,43 @@ Test(room, does_not_wait_for_ever)
 	room_close(&r);
 }
 
+/* The oldest cannot be removed: what finds no space is shed and does not wait; the oldest is tried
+ * again, and then makes the room. */
+Test(room, does_not_wait_for_what_cannot_be_removed)
+{
+	struct room r;
+	room_open(&r, 7, RESERVE);
+	r.f->now_ns += PST_MARK_WAIT_NS;
+	cr_assert_eq(pst_datadir_checkpoint(r.f->dir), 0);
+	append_without_space(&r);
+	r.fault.calls |= FAULT_QUEUE_UNLINK;
+	r.fault.for_ever = true;
+	for (unsigned i = 0; i < 5; i++) {
+		poll_some(&r);
+		cr_assert_eq(r.f->result->done_cnt, 8 + i, "it waits");
+		cr_assert_eq(last_status(&r), PST_APPEND_DISK_FULL);
+		cr_assert_eq(stats_of(&r).retire_failed_cnt, 1, "no time has passed");
+		fix_batch(r.f, 2, 3000, 6000);
+		fix_append(r.f);
+	}
+	fix_rest(r.f);
+	r.f->now_ns += PST_RETIRE_RETRY_NS;
+	fix_batch(r.f, 2, 3000, 6000);
+	fix_append(r.f);
+	fix_rest(r.f);
+	cr_assert_eq(last_status(&r), PST_APPEND_DISK_FULL);
+	cr_assert_eq(stats_of(&r).retire_failed_cnt, 2);
+	cr_assert_eq(stats_of(&r).segment_cnt, 3);
+	r.f->now_ns += PST_RETIRE_RETRY_NS;
+	r.fault.at = 0;
+	append_without_space(&r);
+	r.fault.for_ever = false;
+	fix_rest(r.f);
+	cr_assert_eq(last_status(&r), PST_APPEND_DURABLE);
+	cr_assert_eq(stats_of(&r).full_retired_segment_cnt, 1);
+	room_close(&r);
+}
+
 /* Who waited and got nothing wants nothing any more: when there is space again, nothing goes. */
 static void
 run_space_again(uint64_t reserve_bytes)

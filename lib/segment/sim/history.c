@@ -118,13 +118,10 @@ check_record(const struct sim_history *h, const struct pst_batch_record *r, bool
 	return NULL;
 }
 
-/* Whether the log may go on at to behind from: what lies between was retired, beside a segment that
- * could not be removed; or nothing that was acknowledged does. */
+/* Whether the log may go on at to behind from: nothing that was acknowledged lies between. */
 static bool
 may_leap(const struct sim_history *h, int64_t from, int64_t to)
 {
-	if (to > from && to <= h->start)
-		return true;
 	if (!h->may_leap || to <= from)
 		return false;
 	for (uint32_t i = 0; i < h->cnt; i++) {
