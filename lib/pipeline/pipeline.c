@@ -217,6 +217,7 @@ add_log(struct pst_writer *w, const struct pst_log_place *place, struct pst_stre
 	sum->sync_failed_cnt += log->sync_failed_cnt;
 	sum->retired_segment_cnt += log->retired_segment_cnt;
 	sum->retired_bytes += log->retired_bytes;
+	sum->retire_failed_cnt += log->retire_failed_cnt;
 }
 
 /* Whoever asked holds the mutex, so that no place changes. */

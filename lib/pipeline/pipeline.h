@@ -27,7 +27,7 @@ struct pst_stream_logs {
 	uint64_t segment_cnt, log_bytes;
 	uint64_t written_bytes, batch_cnt;
 	uint64_t write_failed_cnt, sync_failed_cnt; /* batches */
-	uint64_t retired_segment_cnt, retired_bytes;
+	uint64_t retired_segment_cnt, retired_bytes, retire_failed_cnt;
 };
 
 /* A partition that a writer is asked to begin. */

@@ -38,6 +38,7 @@ fill_partition(struct pst_dict row, void *arg, uint32_t idx)
 	pst_dict_u64(row, "retired_bytes", stats.retired_bytes);
 	pst_dict_u64(row, "full_retired_segment_cnt", stats.full_retired_segment_cnt);
 	pst_dict_u64(row, "full_retired_bytes", stats.full_retired_bytes);
+	pst_dict_u64(row, "retire_failed_cnt", stats.retire_failed_cnt);
 	pst_dict_u64(row, "failed", stats.failed);
 	return PST_ROW_ADD;
 }
