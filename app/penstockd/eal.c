@@ -3,9 +3,13 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_memory.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "topology.h"
 
 #define ARGS_MAX    (24 + 2 * PST_QUEUES_MAX)
@@ -28,6 +32,34 @@ settle(const struct rte_memseg_list *list, const struct rte_memseg *seg, size_t 
 	(void)list, (void)arg;
 	(void)madvise(seg->addr, bytes, MADV_POPULATE_WRITE);
 	return madvise(seg->addr, bytes, MADV_DONTFORK);
+}
+
+/* The EAL aborts where it cannot go on, as without a thread; for us that is a start that failed
+ * like any other, and no bug that wants a core dump. */
+static void
+on_panic(int signal)
+{
+	struct pst_diag diag;
+
+	(void)signal;
+	pst_diag_set(&diag, NULL, 0, NULL,
+		"where no thread can be created, raise the limits on tasks and memory (TasksMax, "
+		"MemoryMax)",
+		"the DPDK environment cannot be set up: see the EAL's PANIC above");
+	pst_log_diag(PST_LOG_ERROR, &diag);
+	_exit(EXIT_FAILURE);
+}
+
+static int
+init(int argc, const char **argv)
+{
+	const struct sigaction panic = {.sa_handler = on_panic};
+	struct sigaction before;
+
+	sigaction(SIGABRT, &panic, &before);
+	int rc = rte_eal_init(argc, (char **)argv);
+	sigaction(SIGABRT, &before, NULL);
+	return rc;
 }
 
 int
@@ -56,7 +88,7 @@ pst_eal_start(
 	if (!has_pci(profile))
 		argv[argc++] = "--no-pci";
 	argc += (int)pst_ports_eal_args(ports, argv + argc, ARGS_MAX - (unsigned)argc);
-	if (rte_eal_init(argc, (char **)argv) < 0)
+	if (init(argc, argv) < 0)
 		/* The EAL leaves no error number behind where another process has the prefix. */
 		return pst_diag_set(diag, NULL, 0, NULL,
 			"see the EAL's lines above; a daemon that runs already needs another "

@@ -251,7 +251,7 @@ start_watched(struct daemon *d)
 	struct pst_steps *steps;
 
 	if (pst_steps_begin(&config, &steps) != 0) {
-		pst_error("no memory for the watch over the start");
+		pst_error("no memory, or no thread, for the watch over the start");
 		return EXIT_FAILURE;
 	}
 	int status = start(d, steps);

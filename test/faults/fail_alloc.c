@@ -1,8 +1,11 @@
-/* To be preloaded: the allocation number PST_FAIL_ALLOC of a process fails, once. How many there
- * were goes to the file PST_COUNT_ALLOC. */
+/* To be preloaded: the allocation number PST_FAIL_ALLOC of a process fails, once, or its thread
+ * number PST_FAIL_THREAD cannot be made. How many there were, of allocations and of threads, goes
+ * to the file PST_COUNT_ALLOC. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,37 +17,54 @@ void *__libc_calloc(size_t cnt, size_t bytes);
 void *__libc_realloc(void *old, size_t bytes);
 void *__libc_memalign(size_t align, size_t bytes);
 
-static _Atomic unsigned long seen;
-static unsigned long at; /* 0: none, or not known yet */
+struct number {
+	_Atomic unsigned long seen;
+	unsigned long at; /* 0: none, or not known yet */
+};
+static struct number allocs, threads;
+
+static unsigned long
+number_from(const char *name)
+{
+	const char *value = getenv(name);
+	unsigned long at = value ? strtoul(value, NULL, 10) : 0;
+	/* Its children are not meant. */
+	unsetenv(name);
+	return at;
+}
 
 __attribute__((constructor)) static void
 begin(void)
 {
-	const char *value = getenv("PST_FAIL_ALLOC");
-	at = value ? strtoul(value, NULL, 10) : 0;
-	/* Its children are not meant. */
-	unsetenv("PST_FAIL_ALLOC");
-	seen = 0;
+	allocs.at = number_from("PST_FAIL_ALLOC");
+	threads.at = number_from("PST_FAIL_THREAD");
+	allocs.seen = 0;
 }
 
 __attribute__((destructor)) static void
 end(void)
 {
 	const char *name = getenv("PST_COUNT_ALLOC");
-	char text[32];
+	char text[64];
 	int fd = name ? open(name, O_WRONLY | O_CREAT | O_TRUNC, 0600) : -1;
 	if (fd < 0)
 		return;
-	int len = snprintf(text, sizeof(text), "%lu\n", seen);
+	int len = snprintf(text, sizeof(text), "%lu %lu\n", allocs.seen, threads.seen);
 	if (write(fd, text, (size_t)len) != len)
 		_exit(99);
 	close(fd);
 }
 
 static int
+comes_up(struct number *number)
+{
+	return ++number->seen == number->at && number->at;
+}
+
+static int
 fails(void)
 {
-	if (++seen != at || !at)
+	if (!comes_up(&allocs))
 		return 0;
 	errno = ENOMEM;
 	return 1;
@@ -88,4 +108,12 @@ posix_memalign(void **out, size_t align, size_t bytes)
 		return ENOMEM;
 	*out = memory;
 	return 0;
+}
+
+int
+pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
+{
+	int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+	*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+	return comes_up(&threads) ? EAGAIN : real(thread, attr, run, arg);
 }
