@@ -137,10 +137,12 @@ pst_seal_fini(struct pst_seal *seal)
 }
 
 void
-pst_seal_begin(struct pst_seal *seal, const char *name, int64_t base_offset,
-	const struct pst_link *first, bool begins)
+pst_seal_begin(
+	struct pst_seal *seal, const char *name, int64_t base_offset, const struct pst_link *first)
 {
-	seal->flags = begins ? PST_SEAL_BEGINS : 0;
+	struct pst_link seed;
+	pst_link_seed(name, base_offset, &seed);
+	seal->flags = pst_link_equal(first, &seed) ? PST_SEAL_BEGINS : 0;
 	snprintf(seal->name, sizeof(seal->name), "%s", name);
 	seal->base_offset = seal->next_offset = base_offset;
 	seal->bytes = 0;

@@ -89,7 +89,7 @@ pst_sealing_end(struct pst_log *log)
 		give_up(log, -log->app->stats.last_errno);
 	log->seal_file = -1;
 	log->seal_broken = false;
-	pst_seal_begin(&log->seal, log->name, log->cur->base_offset, &log->durable.link, false);
+	pst_seal_begin(&log->seal, log->name, log->cur->base_offset, &log->durable.link);
 }
 
 /* The log is closed in order: its last segment gets a seal of what there is. */

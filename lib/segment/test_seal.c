@@ -225,6 +225,30 @@ Test(seal, goes_on_over_kills)
 	fix_free(f);
 }
 
+/* All of the first segment was torn, and is set aside: the chain begins as if there had been none.
+ */
+Test(seal, begins_again_where_all_was_torn)
+{
+	struct fix *f = fix_new(true);
+	struct pst_log_config config = small();
+	size_t len;
+	fix_open(f, &config);
+	append(f, 2);
+	struct fix *copy = fix_snapshot(f, true);
+	uint8_t *log = fix_file(copy, LOG("00"), &len);
+	log[200] ^= 1;
+	fix_write_file(copy, LOG("00"), log, len);
+	free(log);
+	fix_open(copy, &config);
+	cr_assert(said_by_recovery(copy, "set aside"));
+	append(copy, 12);
+	expect_sealed(copy, 0, 24, "live");
+	cr_assert_eq(fix_close(copy), 0);
+	expect_sealed(copy, 0, 24, "closed");
+	fix_free(copy);
+	fix_free(f);
+}
+
 /* From the mark on, not from the segment's begin: what lies before is not read again. */
 Test(seal, goes_on_from_the_mark)
 {

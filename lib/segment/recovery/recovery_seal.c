@@ -90,7 +90,7 @@ begin_seal(struct pst_recover *r, uint32_t i, uint64_t upto, bool *known)
 {
 	struct pst_seal *seal = &r->log->seal;
 	struct pst_found_segment *segment = &r->segments[i];
-	struct pst_link first, seed;
+	struct pst_link first;
 	enum pst_seal_verdict verdict = PST_SEAL_SHORT;
 	int64_t base = segment->base_offset;
 	*known = r->chained || base == 0; /* no segment was before it */
@@ -104,17 +104,16 @@ begin_seal(struct pst_recover *r, uint32_t i, uint64_t upto, bool *known)
 		   (!r->chained || seal->flags & (PST_SEAL_REPAIRED | PST_SEAL_SALVAGED) ||
 			   pst_link_equal(&seal->first, &first));
 	r->closed_seal = verdict == PST_SEAL_OK && !(seal->flags & PST_SEAL_OPEN);
-	pst_link_seed(r->log->name, base, &seed);
 	if (own) {
 		*known = true;
 		first = seal->first;
 		while (seal->link_cnt > 0 && seal->links[seal->link_cnt - 1].position > upto)
 			seal->link_cnt--;
 	} else if (!r->chained) {
-		first = seed;
+		pst_link_seed(r->log->name, base, &first);
 	}
 	uint32_t link_cnt = own ? seal->link_cnt : 0;
-	pst_seal_begin(seal, r->log->name, base, &first, pst_link_equal(&first, &seed));
+	pst_seal_begin(seal, r->log->name, base, &first);
 	seal->link_cnt = link_cnt;
 	return 0;
 }
@@ -179,8 +178,7 @@ pst_recover_seal_end(struct pst_recover *r, uint32_t i)
 	if (r->seg.good_bytes < r->seal_from) {
 		/* Bytes that the mark covers are gone: its link speaks of them. */
 		struct pst_link first = seal->first;
-		pst_seal_begin(seal, r->log->name, r->segments[i].base_offset, &first,
-			seal->flags & PST_SEAL_BEGINS);
+		pst_seal_begin(seal, r->log->name, r->segments[i].base_offset, &first);
 		int rc = rehash(r, r->segments[i].base_offset, r->seg.good_bytes);
 		if (rc == -EBADMSG) {
 			/* More damage, below what only headers were looked at of. */
@@ -304,7 +302,7 @@ pst_recover_closed_seal(struct pst_recover *r, uint32_t i)
 	if (rc < 0 || !chained || !wanted)
 		return rc;
 	struct pst_seal *seal = &r->log->seal;
-	pst_seal_begin(seal, r->log->name, segment->base_offset, &first, i == 0);
+	pst_seal_begin(seal, r->log->name, segment->base_offset, &first);
 	rc = rehash(r, segment->base_offset, segment->bytes);
 	if (rc < 0 && r->unreadable) {
 		r->unreadable = false;
@@ -337,7 +335,7 @@ pst_recover_seal_new(struct pst_recover *r, int64_t base)
 	if (!log->sealing)
 		return;
 	pst_link_seed(log->name, base, &seed);
-	pst_seal_begin(&log->seal, log->name, base, r->chained ? &r->link : &seed, !r->chained);
+	pst_seal_begin(&log->seal, log->name, base, r->chained ? &r->link : &seed);
 }
 
 void

@@ -130,7 +130,7 @@ finish_segment(struct pst_repairing *p, const struct run *run, const char *tmp)
 	if (file < 0)
 		return file;
 	pst_link_seed(p->name, run->first, &seed);
-	pst_seal_begin(&p->seal, p->name, run->first, &seed, true);
+	pst_seal_begin(&p->seal, p->name, run->first, &seed);
 	p->seal.flags |= PST_SEAL_SALVAGED;
 	p->seg.base_offset = run->first;
 	p->seg.whole_from = 0;

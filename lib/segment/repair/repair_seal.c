@@ -61,8 +61,7 @@ make(struct pst_repairing *p, const struct pst_repair_segment *segment)
 	int file = p->disk->ops->open(p->disk, p->dir, name, 0);
 	if (file < 0)
 		return file;
-	pst_seal_begin(
-		&p->seal, p->name, segment->base, &p->old.first, p->old.flags & PST_SEAL_BEGINS);
+	pst_seal_begin(&p->seal, p->name, segment->base, &p->old.first);
 	p->seg.base_offset = segment->base;
 	p->seg.whole_from = 0;
 	p->seg.each = extend;
