@@ -1,5 +1,6 @@
 #include "eal.h"
 
+#include <pthread.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_memory.h>
@@ -34,19 +35,19 @@ settle(const struct rte_memseg_list *list, const struct rte_memseg *seg, size_t 
 	return madvise(seg->addr, bytes, MADV_DONTFORK);
 }
 
+static pthread_t starting;
+
 /* The EAL aborts where it cannot go on, as without a thread; for us that is a start that failed
- * like any other, and no bug that wants a core dump. */
+ * like any other, and no bug that wants a core dump. Of another thread it is one. */
 static void
 on_panic(int signal)
 {
-	struct pst_diag diag;
-
 	(void)signal;
-	pst_diag_set(&diag, NULL, 0, NULL,
-		"where no thread can be created, raise the limits on tasks and memory (TasksMax, "
-		"MemoryMax)",
-		"the DPDK environment cannot be set up: see the EAL's PANIC above");
-	pst_log_diag(PST_LOG_ERROR, &diag);
+	if (!pthread_equal(pthread_self(), starting))
+		return;
+	pst_log_last_words("the DPDK environment cannot be set up: see the EAL's PANIC above\n"
+			   "    remedy: where no thread can be created, raise the limits on tasks "
+			   "and memory (TasksMax, MemoryMax)");
 	_exit(EXIT_FAILURE);
 }
 
@@ -56,6 +57,7 @@ init(int argc, const char **argv)
 	const struct sigaction panic = {.sa_handler = on_panic};
 	struct sigaction before;
 
+	starting = pthread_self();
 	sigaction(SIGABRT, &panic, &before);
 	int rc = rte_eal_init(argc, (char **)argv);
 	sigaction(SIGABRT, &before, NULL);

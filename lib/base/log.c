@@ -192,13 +192,18 @@ pst_log_diag(enum pst_log_level level, const struct pst_diag *diag)
 	say(&site, level, false, text);
 }
 
-/* Past every lock and limit: whoever holds them may be who failed. */
+void
+pst_log_last_words(const char *text)
+{
+	write_message(PST_LOG_ERROR, true, text);
+}
+
 _Noreturn void
 pst_assert_failed(const char *cond, const char *file, int line)
 {
 	char text[512];
 
 	snprintf(text, sizeof(text), "assertion failed: %s (%s:%d)", cond, file, line);
-	write_message(PST_LOG_ERROR, true, text);
+	pst_log_last_words(text);
 	abort();
 }

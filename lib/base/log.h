@@ -61,6 +61,10 @@ void pst_log_diag(enum pst_log_level level, const struct pst_diag *diag);
 #define pst_notice(...)  pst_log(PST_LOG_NOTICE, __VA_ARGS__)
 #define pst_debug(...)   pst_log(PST_LOG_DEBUG, __VA_ARGS__)
 
+/* An error of a process that ends now, past every lock and limit: whoever holds them may be who
+ * failed. Takes no memory; may be called by a signal's handler. */
+void pst_log_last_words(const char *text);
+
 /* For tests: whether the place may say one more line now. Takes it. */
 bool pst_log_admit(struct pst_log_site *site, uint64_t now_ns);
 
