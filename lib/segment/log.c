@@ -284,8 +284,12 @@ publish_synced(struct pst_log *log, struct pst_log_segment *segment)
 {
 	uint64_t before = log->durable.segment_bytes;
 	struct pst_pending *node;
-	while ((node = log->pending.first) && node->segment == segment &&
-		node->end <= log->sync_end) {
+	for (;;) {
+		/* One may stand between two that were taken. */
+		finish_refused(log);
+		node = log->pending.first;
+		if (!node || node->segment != segment || node->end > log->sync_end)
+			break;
 		pst_index_publish(log, segment, node);
 		pst_sealing_publish(log, node);
 		log->durable.next_offset = node->last_offset + 1;
@@ -293,7 +297,6 @@ publish_synced(struct pst_log *log, struct pst_log_segment *segment)
 		log->stats.batch_cnt++;
 		pst_log_finish(log, node, PST_APPEND_DURABLE);
 	}
-	finish_refused(log);
 	PST_ASSERT(log->durable.segment_bytes == log->sync_end);
 	uint64_t added = log->durable.segment_bytes - before;
 	log->stats.written_bytes += added;
