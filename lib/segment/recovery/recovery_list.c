@@ -90,25 +90,26 @@ remove_leftovers(struct pst_recover *r, const struct listing *l)
 			r->segments[kept++] = *segment;
 			continue;
 		}
+		/* What retention left of a segment is in nobody's way, be it that it stays. */
+		bool retired = segment->base_offset < oldest && oldest < INT64_MAX;
 		for (int f = PST_SEGMENT_INDEX; f <= PST_SEGMENT_TIMEINDEX; f++) {
 			if (!segment->has[f])
 				continue;
 			char name[PST_SEGMENT_NAME_BYTES];
 			pst_segment_name(name, segment->base_offset, (enum pst_segment_file)f);
 			int rc = disk->ops->unlink(disk, dir, name);
-			if (rc < 0)
+			if (rc < 0 && !retired)
 				return rc;
-			r->leftover_cnt++;
+			r->leftover_cnt += rc == 0;
 		}
 		if (!segment->has[PST_SEGMENT_SEAL])
 			continue;
 		/* Behind the oldest it speaks of a log that is lost. */
-		int rc = segment->base_offset < oldest && oldest < INT64_MAX
-				 ? pst_seal_drop(disk, dir, segment->base_offset)
+		int rc = retired ? pst_seal_drop(disk, dir, segment->base_offset)
 				 : pst_seal_set_aside(disk, dir, segment->base_offset);
-		if (rc < 0)
+		if (rc < 0 && !retired)
 			return rc;
-		r->leftover_cnt++;
+		r->leftover_cnt += rc == 0;
 	}
 	r->cnt = kept;
 	return 0;
