@@ -188,7 +188,7 @@ sim_history_check(struct sim_history *h, struct pst_disk *disk, const char *topi
 	const char *wrong = read_all(h, reader, durable_only, found);
 	pst_reader_close(reader);
 	*offset = found->next;
-	if (!wrong && found->first > h->start) {
+	if (!wrong && found->first > h->start && !may_leap(h, h->start, found->first)) {
 		*offset = h->start;
 		wrong = "events are missing at the beginning";
 	}
