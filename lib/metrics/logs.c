@@ -84,7 +84,7 @@ static const struct pst_family families[] = {
 	LOG("penstock_log_retired_bytes_total", COUNTER, retired_bytes,
 		"Bytes of the segments removed by retention."),
 	LOG("penstock_log_retire_failed_total", COUNTER, retire_failed_cnt,
-		"Times that a segment could not be removed; it is tried again every second."),
+		"Times that a segment could not be removed; it is tried again later."),
 	{"penstock_data_ok", PST_METRIC_GAUGE, drive_ok,
 		"1: the data directory's drive is sound; 0: it failed, or is missing."},
 	SPACE("penstock_data_full", GAUGE, fullness.full,

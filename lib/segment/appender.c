@@ -335,7 +335,7 @@ pst_log_stats(const struct pst_appender *app, int log_idx, struct pst_log_stats 
 {
 	const struct pst_log *log = app->logs[log_idx];
 	/* What is being removed may be gone. */
-	uint32_t going_cnt = log->retire == PST_RETIRE_LOG;
+	uint32_t going_cnt = log->retire_queued_cnt > 0 && log->retire_ended_cnt == 0;
 	const struct pst_closed_segment *oldest = &log->closed[log->closed_first];
 	uint32_t closed_cnt = log->closed_cnt - log->closed_first - going_cnt;
 	*out = log->stats;

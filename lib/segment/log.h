@@ -32,8 +32,10 @@
 /* How long a write that found no space waits for a checkpoint to pass a segment that is closed: the
  * control thread makes one several times a second, unless it cannot. Less than a stop has time. */
 #define PST_MARK_WAIT_NS UINT64_C(2000000000)
-/* When a segment that could not be removed is tried again. */
-#define PST_RETIRE_RETRY_NS UINT64_C(1000000000)
+/* When a segment that could not be removed is tried again; then after twice as long each time, so
+ * that writes on a full disk, which wait for each try, do not wait for ever where many fail. */
+#define PST_RETIRE_RETRY_NS     UINT64_C(1000000000)
+#define PST_RETIRE_RETRY_MAX_NS UINT64_C(64000000000)
 static_assert(PST_BATCH_WIRE_BYTES_MAX <= PST_PIECE_BYTES - PST_BLOCK_BYTES,
 	"a batch touches two pieces at most");
 
@@ -190,9 +192,8 @@ struct pst_log {
 	char retire_names[PST_SEGMENT_FILE_CNT][PST_SEGMENT_NAME_BYTES];
 	unsigned retire_queued_cnt, retire_ended_cnt; /* of its files */
 	enum pst_retire retire;
-	bool retire_early;  /* to make room on a full disk */
-	bool retire_failed; /* the oldest could not be removed */
-	uint64_t retire_failed_ns;
+	bool retire_early;                          /* to make room on a full disk */
+	uint64_t retire_failed_ns, retire_retry_ns; /* the oldest stays; 0: it did not fail */
 
 	bool room_wait; /* a write found no space, and is to be repeated when there is room */
 	uint64_t room_seen;

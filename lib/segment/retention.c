@@ -33,8 +33,8 @@ static bool
 retry_waits(const struct pst_log *log)
 {
 	uint64_t now = log->app->now_ns;
-	return log->retire_failed && now >= log->retire_failed_ns &&
-	       now - log->retire_failed_ns < PST_RETIRE_RETRY_NS;
+	return log->retire_retry_ns > 0 && now >= log->retire_failed_ns &&
+	       now - log->retire_failed_ns < log->retire_retry_ns;
 }
 
 /* Whether there is a closed segment that no start needs any more, and that may be tried now. */
@@ -74,7 +74,6 @@ retire(struct pst_log *log, bool early)
 			log->retire_names[f], oldest->base_offset, (enum pst_segment_file)f);
 	log->retire_queued_cnt = log->retire_ended_cnt = 0;
 	log->retire_early = early;
-	log->retire_failed = false;
 	log->retire = PST_RETIRE_LOG;
 	atomic_fetch_add_explicit(&log->app->dir->retiring_cnt, 1, memory_order_relaxed);
 	pst_log_activate(log);
@@ -88,6 +87,7 @@ retired(struct pst_log *log)
 	uint64_t bytes = log->closed[log->closed_first].bytes;
 	log->closed_bytes -= bytes;
 	log->closed_first++;
+	log->retire_retry_ns = 0;
 	log->stats.retired_segment_cnt++;
 	log->stats.retired_bytes += bytes;
 	atomic_fetch_sub_explicit(&dir->log_bytes, bytes, memory_order_relaxed);
@@ -127,8 +127,10 @@ pst_retention_unlinked(struct pst_log *log, int64_t result)
 		log->app->stats.last_errno = (int)-result;
 	if (ended == PST_SEGMENT_LOG && !removed) {
 		log->stats.retire_failed_cnt++;
-		log->retire_failed = true;
 		log->retire_failed_ns = log->app->now_ns;
+		log->retire_retry_ns = pst_min_u64(
+			pst_max_u64(2 * log->retire_retry_ns, PST_RETIRE_RETRY_NS),
+			PST_RETIRE_RETRY_MAX_NS);
 		pst_retention_give_up(log);
 		return;
 	}
@@ -179,10 +181,13 @@ may_retire(const struct pst_log *log)
 
 /* Until when a segment of a log that has none that may go is worth waiting for: it is closed, and
  * the next checkpoint passes it, or it is being closed, and that needs no room. Not for ever: a
- * checkpoint may fail. */
+ * checkpoint may fail. And not where the oldest cannot be removed: nothing younger goes before it.
+ */
 static uint64_t
 due_ns(const struct pst_log *log)
 {
+	if (retry_waits(log))
+		return 0;
 	if (log->roll > PST_ROLL_WRITE && !log->room_wait && !log->create_failed)
 		return log->app->now_ns + PST_MARK_WAIT_NS;
 	return log->closed_first < log->closed_cnt ? log->closed_ns + PST_MARK_WAIT_NS : 0;

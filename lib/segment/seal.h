@@ -95,8 +95,8 @@ int pst_seal_init(struct pst_seal *seal); /* takes memory; 0 or -ENOMEM */
 void pst_seal_fini(struct pst_seal *seal);
 
 /* Starts over for a segment. Where first is its seed the chain begins with it. */
-void pst_seal_begin(struct pst_seal *seal, const char *name, int64_t base_offset,
-	const struct pst_link *first);
+void pst_seal_begin(
+	struct pst_seal *seal, const char *name, int64_t base_offset, const struct pst_link *first);
 /* The chain has come to link with the batch that ends at position. */
 void pst_seal_extend(
 	struct pst_seal *seal, uint64_t position, int64_t next_offset, const struct pst_link *link);

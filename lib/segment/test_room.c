@@ -155,17 +155,24 @@ Test(room, does_not_wait_for_ever)
 	room_close(&r);
 }
 
-/* The oldest cannot be removed: what finds no space is shed and does not wait; the oldest is tried
- * again, and then makes the room. */
+/* So many segments are closed and passed by a checkpoint, none can be removed, and nothing finds
+ * space. */
+static void
+fill_for_ever(struct room *r)
+{
+	cr_assert_eq(pst_datadir_checkpoint(r->f->dir), 0);
+	append_without_space(r);
+	r->fault.calls |= FAULT_QUEUE_UNLINK;
+	r->fault.for_ever = true;
+}
+
+/* The oldest cannot be removed: what finds no space is shed and does not wait, not even where a
+ * segment has just been closed; the oldest is tried again, and then makes the room. */
 Test(room, does_not_wait_for_what_cannot_be_removed)
 {
 	struct room r;
 	room_open(&r, 7, RESERVE);
-	r.f->now_ns += PST_MARK_WAIT_NS;
-	cr_assert_eq(pst_datadir_checkpoint(r.f->dir), 0);
-	append_without_space(&r);
-	r.fault.calls |= FAULT_QUEUE_UNLINK;
-	r.fault.for_ever = true;
+	fill_for_ever(&r);
 	for (unsigned i = 0; i < 5; i++) {
 		poll_some(&r);
 		cr_assert_eq(r.f->result->done_cnt, 8 + i, "it waits");
@@ -182,13 +189,66 @@ Test(room, does_not_wait_for_what_cannot_be_removed)
 	cr_assert_eq(last_status(&r), PST_APPEND_DISK_FULL);
 	cr_assert_eq(stats_of(&r).retire_failed_cnt, 2);
 	cr_assert_eq(stats_of(&r).segment_cnt, 3);
-	r.f->now_ns += PST_RETIRE_RETRY_NS;
-	r.fault.at = 0;
+	r.f->now_ns += 2 * PST_RETIRE_RETRY_NS;
 	append_without_space(&r);
 	r.fault.for_ever = false;
 	fix_rest(r.f);
 	cr_assert_eq(last_status(&r), PST_APPEND_DURABLE);
 	cr_assert_eq(stats_of(&r).full_retired_segment_cnt, 1);
+	room_close(&r);
+}
+
+/* Two that cannot be removed, on a disk that takes long to say so: by the time that the second has
+ * failed the first may be tried again. */
+Test(room, does_not_wait_for_ever_for_tries)
+{
+	struct room r;
+	struct pst_log_config config = fix_log_config();
+	struct pst_recovery recovery;
+	struct pst_diag diag;
+	room_open(&r, 7, RESERVE);
+	config.segment_bytes_max = 20000;
+	config.partition = 1;
+	int first = r.f->log_idx, second = pst_appender_add(r.f->app, &config, &recovery, &diag);
+	cr_assert_geq(second, 0);
+	r.f->log_idx = second;
+	for (unsigned i = 0; i < 7; i++) {
+		fix_batch(r.f, 2, 3000, 1000 + i);
+		fix_append(r.f);
+		fix_rest(r.f);
+	}
+	r.f->log_idx = first;
+	fill_for_ever(&r);
+	for (unsigned i = 0; i < 500 && r.f->result->done_cnt < 15; i++) {
+		r.f->now_ns += PST_RETIRE_RETRY_NS * 6 / 10;
+		pst_appender_flush(r.f->app);
+		fix_poll(r.f);
+	}
+	cr_assert_eq(r.f->result->done_cnt, 15, "it waits");
+	cr_assert_eq(last_status(&r), PST_APPEND_DISK_FULL);
+	r.fault.at = 0;
+	room_close(&r);
+}
+
+/* A batch that was refused stands between two that are stored, and one sync is for both. */
+Test(room, one_refused_between_two_that_are_stored)
+{
+	struct room r;
+	room_open(&r, 0, RESERVE);
+	atomic_store_explicit(&r.f->dir->retain_when_full, false, memory_order_relaxed);
+	fix_batch(r.f, 2, 3000, 1000);
+	fix_append(r.f);
+	cr_assert(pst_dir_give_reserve(r.f->dir, ENOSPC));
+	fix_batch(r.f, 2, 3000, 1000);
+	fix_append(r.f);
+	cr_assert_not(pst_datadir_watch_space(r.f->dir));
+	fix_batch(r.f, 2, 3000, 1000);
+	fix_append(r.f);
+	fix_rest(r.f);
+	cr_assert_eq(r.f->result->done_cnt, 3);
+	cr_assert_eq(r.f->result->status[0], PST_APPEND_DURABLE);
+	cr_assert_eq(r.f->result->status[1], PST_APPEND_DISK_FULL);
+	cr_assert_eq(r.f->result->status[2], PST_APPEND_DURABLE);
 	room_close(&r);
 }
 
