@@ -210,9 +210,12 @@ def shed(status):
     return sum(status["events"]["shed"].values())
 
 
-def shed_until_end(daemon):
-    """What a daemon that has ended counted, by its last words: it may shed after the last status."""
-    return int(re.search(r"penstockd: events: .* (\d+) shed", daemon.log.read_text()).group(1))
+def last_words(daemon):
+    """What a daemon that has ended counted: it may shed after the last status, and its books come
+    out at rest only."""
+    said = r"penstockd: events: (\d+) found .* (\d+) shed.* \(residual (-?\d+)\)"
+    numbers = re.search(said, daemon.log.read_text()).groups()
+    return dict(zip(("found", "shed", "residual"), map(int, numbers)))
 
 
 def not_carried(status):

@@ -174,7 +174,7 @@ def run_one(pcaps, seconds, rx, writers, on):
         "cpu_share": sum(cpu.values()) / 1e9 / (t1 - t0) / os.cpu_count(),
         "stored": stored,
         "disk_bytes_per_event": size / held["unique"],
-        "shed": shed_until_end(daemon),
+        "shed": last_words(daemon)["shed"],
         "not_carried": not_carried(after),
         "read_back": held,
     }

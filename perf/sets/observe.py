@@ -117,15 +117,14 @@ def rx_instructions(text, where):
             if time.monotonic() > end:
                 give_up("valgrind counts too slowly")
             time.sleep(0.2)
-    log = daemon.log.read_text()
-    found = int(re.search(r"events: (\d+) found", log)[1])
-    if not re.search(r" 0 shed \(residual 0\)", log):
+    words = last_words(daemon)
+    if words["shed"] or words["residual"]:
         give_up("events were shed while instructions were counted")
     # The rx lcore's is the thread that polls the source.
     for path in WORK.glob("callgrind-*"):
         profile = path.read_text()
         if "pst_rx_frame" in profile and "pst_rx_loop" in profile:
-            return int(re.search(r"^totals: (\d+)", profile, re.MULTILINE)[1]) / found
+            return int(re.search(r"^totals: (\d+)", profile, re.MULTILINE)[1]) / words["found"]
     give_up("callgrind did not see the rx lcore")
 
 

@@ -140,7 +140,7 @@ def run(text, seconds, beside=contextlib.nullcontext, where=BUILD, pcap=PCAP):
         "wire_bytes_per_event": wire_bytes_per_event(after),
         "shed": lost,
         "not_carried": not_carried(after),
-        "residual": after["events"]["residual"],
+        "residual": last_words(daemon)["residual"],
     }
 
 
