@@ -113,7 +113,8 @@ leave_end(struct pst_recover *r, int64_t next_offset)
 	uint64_t bytes = r->segments[r->cnt - 1].bytes;
 	pst_recover_unreadable(r, r->cnt - 1, bytes - bytes % PST_BLOCK_BYTES);
 	r->chained = false;
-	return begin_segment(r, next_offset);
+	int rc = pst_recover_seal_keep(r, r->cnt - 1);
+	return rc < 0 ? rc : begin_segment(r, next_offset);
 }
 
 static int

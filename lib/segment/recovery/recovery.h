@@ -83,7 +83,8 @@ int pst_recover_closed_indexes(struct pst_recover *r, uint32_t i);
 
 /* recovery_seal.c: each 0 or -errno, and nothing where the log is not sealed. Of segments that are
  * checked: before with the first one; then begin before it is scanned, end when it was mended, and
- * close if nothing may be appended to it. Of one below: closed_seal makes a seal that is missing.
+ * close if nothing may be appended to it, or keep if it cannot be read. Of one below: closed_seal
+ * makes a seal that is missing.
  * At last clean (-EBADMSG: damage, check everything), or new, or neither; and go_on. */
 int pst_recover_seal_before(struct pst_recover *r, uint32_t i);
 int pst_recover_seal_begin(struct pst_recover *r, uint32_t i);
@@ -91,6 +92,7 @@ int pst_recover_seal_end(struct pst_recover *r, uint32_t i);
 int pst_recover_seal_close(struct pst_recover *r, uint32_t i);
 int pst_recover_closed_seal(struct pst_recover *r, uint32_t i);
 int pst_recover_seal_clean(struct pst_recover *r);
+int pst_recover_seal_keep(struct pst_recover *r, uint32_t i);
 void pst_recover_seal_new(struct pst_recover *r, int64_t base);
 /* The log goes on with the segment of log->seal. open before that, if there are batches in it: it
  * was sealed by a roll of which no more was left. 0 or -errno. */

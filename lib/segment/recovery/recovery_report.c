@@ -89,7 +89,9 @@ pst_recovery_text(const struct pst_recovery_item *item, char *out, size_t cap)
 		snprintf(out, cap, "%s was missing: made again", item->file);
 		break;
 	case PST_RECOVERY_SEAL_TORN:
-		snprintf(out, cap, "%s was torn: set aside, made again", item->file);
+		snprintf(out, cap,
+			"%s was torn: set aside, and made again if the segment can be read",
+			item->file);
 		break;
 	case PST_RECOVERY_SEAL_DIFFERS:
 		snprintf(out, cap, "segment %" PRId64 " is not what was sealed: %s left as it is",

@@ -338,6 +338,24 @@ pst_recover_seal_new(struct pst_recover *r, int64_t base)
 	pst_seal_begin(&log->seal, log->name, base, r->chained ? &r->link : &seed);
 }
 
+int
+pst_recover_seal_keep(struct pst_recover *r, uint32_t i)
+{
+	struct pst_found_segment *segment = &r->segments[i];
+	int64_t base = segment->base_offset;
+	enum pst_seal_verdict verdict;
+	if (!r->log->sealing || !segment->has[PST_SEGMENT_SEAL])
+		return 0;
+	int rc = pst_seal_load(&r->log->seal, r->disk, r->log->dir, base, &verdict);
+	if (rc < 0)
+		return rc == -ENOENT || pst_errno_unreadable(-rc) ? 0 : rc;
+	if (verdict == PST_SEAL_OK)
+		return pst_seal_sync(r->disk, r->log->dir, base);
+	tell(r, PST_RECOVERY_SEAL_TORN, base);
+	segment->has[PST_SEGMENT_SEAL] = false;
+	return pst_seal_set_aside(r->disk, r->log->dir, base);
+}
+
 void
 pst_recover_seal_go_on(struct pst_recover *r)
 {

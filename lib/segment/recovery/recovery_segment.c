@@ -290,11 +290,14 @@ leave_unreadable(struct pst_recover *r, uint32_t i)
 	r->chained = false;
 	r->unsealed = true;
 	segment->max_ts_ms = -1;
+	int rc = pst_recover_seal_keep(r, i);
+	if (rc < 0)
+		return rc;
 	int file = segment->error ? segment->error
 				  : pst_recover_open(r, segment->base_offset, PST_DISK_WRITE);
 	if (file < 0)
 		return pst_errno_unreadable(-file) ? 0 : file;
-	int rc = r->disk->ops->sync(r->disk, file);
+	rc = r->disk->ops->sync(r->disk, file);
 	r->disk->ops->close(r->disk, file);
 	return rc;
 }

@@ -227,6 +227,29 @@ Test(unreadable, the_end_of_a_closed_log)
 	bad_end(&b);
 }
 
+/* A torn seal of a segment that cannot be read is set aside all the same, or it would stay for
+ * ever; one that is whole stays. */
+Test(unreadable, beside_its_seal)
+{
+	for (int torn = 0; torn < 2; torn++) {
+		static const char seal[] = "00000000000000000000.seal";
+		struct bad b = {0};
+		size_t len;
+		bad_begin(&b, 30, true, true);
+		uint8_t *bytes = fix_file(b.f, seal, &len);
+		fix_write_file(b.f, seal, bytes, torn ? 10 : len);
+		free(bytes);
+		bad_range(&b, 0, 1 << 30);
+		fix_open_on(b.f, &b.fault.disk, &b.config);
+		cr_assert(fix_recovery_says(b.f, "segment 0 cannot be read"));
+		cr_assert_eq(fix_exists(b.f, seal), !torn);
+		append_more(&b);
+		cr_assert_eq(fix_close(b.f), 0);
+		cr_assert_eq(fix_exists(b.f, seal), !torn);
+		bad_end(&b);
+	}
+}
+
 /* Marks, indexes and seals that cannot be read are as good as lost, and no more. */
 Test(unreadable, small_files)
 {

@@ -110,7 +110,6 @@ left_unreadable(const struct sim_story *s, const char *text)
 		" before it are missing",
 		"damaged batch of offset ",
 		"the chain begins anew",
-		"damaged seal: not a seal",
 		"is not what Kafka's recovery would build from the log",
 	};
 	for (unsigned i = 0; s->history[0].may_leap && i < PST_ARRAY_CNT(texts); i++) {
