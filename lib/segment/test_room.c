@@ -155,8 +155,8 @@ Test(room, does_not_wait_for_ever)
 	room_close(&r);
 }
 
-/* So many segments are closed and passed by a checkpoint, none can be removed, and nothing finds
- * space. */
+/* One more batch; what is closed has been passed by a checkpoint and cannot be removed, and no
+ * write finds space, for good. */
 static void
 fill_for_ever(struct room *r)
 {
