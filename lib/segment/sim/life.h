@@ -25,6 +25,7 @@ struct sim_story {
 
 	/* The life being lived. */
 	unsigned life;
+	bool harmed; /* calls failed, in this life or in an earlier one */
 	bool over;   /* killed already: what still happens to it counts no more */
 	bool closed; /* the one before was closed without a mishap */
 	uint64_t now_ns;

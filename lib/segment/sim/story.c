@@ -84,6 +84,7 @@ mishap(struct sim_story *s)
 		};
 	}
 	s->disk->fault = s->fault;
+	s->harmed |= s->fault.at > 0;
 	for (unsigned i = 0; i < s->partition_cnt; i++)
 		s->history[i].may_leap |= s->fault.at && s->fault.error == -EIO &&
 					  (s->fault.calls & (SIM_READ | SIM_STAT | SIM_OPEN));

@@ -236,6 +236,83 @@ Test(verify, notes_are_not_findings)
 	fix_free(f);
 }
 
+/* Cuts bytes off a file's end. */
+static void
+shorten(const struct fix *f, const char *name, size_t bytes)
+{
+	size_t len;
+	uint8_t *data = fix_file(f, name, &len);
+	cr_assert_geq(len, bytes, "%s: %zu bytes", name, len);
+	fix_write_file(f, name, data, len - bytes);
+	free(data);
+}
+
+/* A start takes the entry of closing away before it says that the log is open. */
+Test(verify, start_that_was_ended_early)
+{
+	struct fix *f = closed_log(false);
+	const char *last = "00000000000000000036.timeindex";
+	char *text;
+	cr_assert(fix_exists(f, last));
+	shorten(f, last, sizeof(struct pst_time_entry));
+	struct pst_verify_totals t = verify(f, &text);
+	cr_assert_eq(t.finding_cnt, 0, "%s", text);
+	cr_assert_eq(t.note_cnt, 1);
+	cr_assert(strstr(text, "without the entry of closing"));
+	free(text);
+	shorten(f, last, sizeof(struct pst_time_entry));
+	cr_assert_eq(verify(f, NULL).finding_cnt, 1);
+	fix_free(f);
+}
+
+/* No start takes it from a segment that others follow. */
+Test(verify, entry_of_closing_of_an_older_segment)
+{
+	struct fix *f = closed_log(false);
+	shorten(f, "00000000000000000000.timeindex", sizeof(struct pst_time_entry));
+	cr_assert_eq(verify(f, NULL).finding_cnt, 1);
+	fix_free(f);
+}
+
+/* Where the power went while a segment was being removed its .log may be all that is left. */
+Test(verify, segment_without_indexes)
+{
+	struct fix *f = closed_log(false);
+	static const char *const kinds[] = {"index", "timeindex"};
+	char path[300];
+	for (unsigned i = 0; i < PST_ARRAY_CNT(kinds); i++) {
+		snprintf(path, sizeof(path), "%s/t-0/00000000000000000000.%s", f->path, kinds[i]);
+		cr_assert_eq(unlink(path), 0);
+	}
+	cr_assert_eq(verify(f, NULL).finding_cnt, 2, "nobody killed this one");
+	fix_forget_marks(f);
+	char *text;
+	struct pst_verify_totals t = verify(f, &text);
+	cr_assert_eq(t.finding_cnt, 0, "%s", text);
+	cr_assert(strstr(text, "00000000000000000000.index:0: note: missing: rebuilt"));
+	cr_assert(strstr(text, "00000000000000000000.timeindex:0: note: missing: rebuilt"));
+	free(text);
+	fix_free(f);
+}
+
+/* A start that came as far as the mark, and could not make the segment. */
+Test(verify, partition_without_a_segment)
+{
+	struct fix *f = fix_new(false);
+	struct pst_log_config config = fix_log_config();
+	char path[300];
+	fix_open(f, &config);
+	cr_assert_eq(fix_close(f), 0);
+	char *names = fix_names(f), *save = NULL;
+	for (char *n = strtok_r(names, " ", &save); n; n = strtok_r(NULL, " ", &save)) {
+		snprintf(path, sizeof(path), "%s/t-0/%s", f->path, n);
+		cr_assert_eq(unlink(path), 0);
+	}
+	free(names);
+	cr_assert_eq(verify(f, NULL).finding_cnt, 0);
+	fix_free(f);
+}
+
 Test(verify, no_such_directory)
 {
 	struct pst_verify_totals totals;

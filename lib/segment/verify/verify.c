@@ -142,7 +142,8 @@ verify_log(struct pst_verifying *v)
 		if (rc < 0)
 			return rc;
 	}
-	if (!has_end && (log->source != PST_END_SCAN || log->base_cnt > 0))
+	/* Before its first segment was made a mark promises nothing. */
+	if (!has_end && (log->end.next_offset > 0 || log->base_cnt > 0))
 		pst_verify_finding(v, NULL, 0,
 			"segment %" PRId64 ", which has the durable end, is missing",
 			log->end.segment_base);

@@ -90,6 +90,7 @@ walk(struct pst_verifying *v, const char *name, bool *trim, int64_t next_base, i
 
 enum index_state {
 	INDEX_CLOSED, /* complete, with the entry of closing */
+	INDEX_LAST,   /* so, or already without that entry: of a start that was ended early */
 	INDEX_LIVE,   /* being written: some entries are not there yet, or more than we know */
 	INDEX_LOOSE,  /* of a killed daemon: will be rebuilt */
 };
@@ -117,6 +118,13 @@ retired(struct pst_verifying *v, int64_t base)
 	return file == -ENOENT;
 }
 
+/* Of a log whose daemon was killed: or ended before its first mark, for all that is known. */
+static bool
+killed(const struct pst_verifying *v)
+{
+	return v->log.source == PST_END_MARK || v->log.source == PST_END_SCAN;
+}
+
 static int
 check_index(struct pst_verifying *v, int64_t base, enum pst_segment_file kind,
 	struct pst_image *image, enum index_state state)
@@ -126,7 +134,8 @@ check_index(struct pst_verifying *v, int64_t base, enum pst_segment_file kind,
 	pst_segment_name(name, base, kind);
 	int file = pst_reading_file(&v->log, base, kind);
 	if (file == -ENOENT) {
-		if (state == INDEX_LOOSE)
+		/* A power loss in the middle of a removal may leave the .log alone. */
+		if (killed(v))
 			pst_verify_note(v, name, 0, "missing: rebuilt at the next start");
 		else if (!retired(v, base))
 			pst_verify_finding(v, name, 0, "missing");
@@ -147,7 +156,15 @@ check_index(struct pst_verifying *v, int64_t base, enum pst_segment_file kind,
 	if (rc == 0)
 		rc = pst_image_compare(
 			disk, file, &final, state == INDEX_LIVE || state == INDEX_LOOSE);
-	if (rc == 0 && state == INDEX_LOOSE)
+	bool reopened = false;
+	if (rc == 0 && state == INDEX_LAST) {
+		rc = pst_image_compare(disk, file, image, false);
+		reopened = rc == 1;
+	}
+	if (reopened)
+		pst_verify_note(v, name, image->len,
+			"without the entry of closing: a start was ended before it was through");
+	else if (rc == 0 && state == INDEX_LOOSE)
 		pst_verify_note(v, name, first_difference(v, file, &final),
 			"stale: rebuilt at the next start");
 	else if (rc == 0)
@@ -234,16 +251,9 @@ state_of_index(const struct pst_verifying *v, bool last)
 {
 	if (!last)
 		return INDEX_CLOSED;
-	switch (v->log.source) {
-	case PST_END_LIVE:
-		return INDEX_LIVE;
-	case PST_END_MARK:
-	case PST_END_SCAN: /* killed before its first mark, for all that is known */
+	if (killed(v))
 		return INDEX_LOOSE;
-	case PST_END_CLEAN:
-		break;
-	}
-	return INDEX_CLOSED;
+	return v->log.source == PST_END_LIVE ? INDEX_LIVE : INDEX_LAST;
 }
 
 int
