@@ -147,12 +147,24 @@ check_verify(struct state *t, const char *what)
 		fail(t, 0, 0, what, f.first);
 }
 
-/* Somebody looks before the next start. Where calls have failed there may be something to find. */
+/* Somebody looks before the next start, be it with verify or a reader. Where calls have failed
+ * there may be something to find. */
 static void
 check_as_found(struct state *t)
 {
-	if (!t->story->harmed && t->story->capacity_blocks == 0)
-		check_verify(t, "verify finds something before recovery");
+	struct sim_story *s = t->story;
+	if (s->harmed || s->capacity_blocks > 0)
+		return;
+	check_verify(t, "verify finds something before recovery");
+	for (unsigned p = 0; p < s->partition_cnt && !s->failed; p++) {
+		struct sim_found found;
+		int64_t offset;
+		const char *wrong = sim_history_check(
+			&s->history[p], &t->disk->disk, s->config[p].topic, false, &found, &offset);
+		/* Of a partition that is not there yet nothing was acknowledged. */
+		if (wrong && (offset >= 0 || s->history[p].sure_end > 0))
+			fail(t, p, offset, "a reader finds something before recovery", wrong);
+	}
 }
 
 /* Recovers t->disk and checks it; found is filled. */
