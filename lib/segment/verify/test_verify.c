@@ -274,16 +274,28 @@ Test(verify, entry_of_closing_of_an_older_segment)
 	fix_free(f);
 }
 
+static void
+remove_file(const struct fix *f, int64_t base, enum pst_segment_file kind)
+{
+	char name[PST_SEGMENT_NAME_BYTES], path[300];
+	pst_segment_name(name, base, kind);
+	snprintf(path, sizeof(path), "%s/t-0/%s", f->path, name);
+	cr_assert_eq(unlink(path), 0, "%s", name);
+}
+
+static void
+remove_segment(const struct fix *f, int64_t base)
+{
+	for (int kind = PST_SEGMENT_LOG; kind <= PST_SEGMENT_TIMEINDEX; kind++)
+		remove_file(f, base, (enum pst_segment_file)kind);
+}
+
 /* Where the power went while a segment was being removed its .log may be all that is left. */
 Test(verify, segment_without_indexes)
 {
 	struct fix *f = closed_log(false);
-	static const char *const kinds[] = {"index", "timeindex"};
-	char path[300];
-	for (unsigned i = 0; i < PST_ARRAY_CNT(kinds); i++) {
-		snprintf(path, sizeof(path), "%s/t-0/00000000000000000000.%s", f->path, kinds[i]);
-		cr_assert_eq(unlink(path), 0);
-	}
+	remove_file(f, 0, PST_SEGMENT_INDEX);
+	remove_file(f, 0, PST_SEGMENT_TIMEINDEX);
 	cr_assert_eq(verify(f, NULL).finding_cnt, 2, "nobody killed this one");
 	fix_forget_marks(f);
 	char *text;
@@ -295,20 +307,49 @@ Test(verify, segment_without_indexes)
 	fix_free(f);
 }
 
+Test(verify, last_segment_is_missing)
+{
+	struct fix *f = closed_log(false);
+	char *text;
+	remove_segment(f, 36);
+	cr_assert_eq(verify(f, &text).finding_cnt, 1);
+	cr_assert(strstr(text, "segment 36, which has the durable end, is missing"), "%s", text);
+	free(text);
+	fix_free(f);
+}
+
+/* A start that was cut off may have set all of a last segment aside that had only a tail. Nothing
+ * was promised of it, but all that lies before it. */
+Test(verify, empty_last_segment_is_missing)
+{
+	struct fix *f = fix_new(false);
+	struct pst_log_config config = fix_log_config();
+	config.segment_age_max_ns = 1;
+	fix_open(f, &config);
+	fix_append_some(f, 3, 100);
+	f->now_ns += PST_HOUSEKEEPING_NS;
+	fix_rest(f);
+	cr_assert(fix_exists(f, "00000000000000000006.log"));
+	cr_assert_eq(fix_close(f), 0);
+	remove_segment(f, 6);
+	char *text;
+	struct pst_verify_totals t = verify(f, &text);
+	cr_assert_eq(t.finding_cnt, 0, "%s", text);
+	cr_assert_eq(t.note_cnt, 1, "%s", text);
+	free(text);
+	remove_segment(f, 0);
+	cr_assert_eq(verify(f, NULL).finding_cnt, 1);
+	fix_free(f);
+}
+
 /* A start that came as far as the mark, and could not make the segment. */
 Test(verify, partition_without_a_segment)
 {
 	struct fix *f = fix_new(false);
 	struct pst_log_config config = fix_log_config();
-	char path[300];
 	fix_open(f, &config);
 	cr_assert_eq(fix_close(f), 0);
-	char *names = fix_names(f), *save = NULL;
-	for (char *n = strtok_r(names, " ", &save); n; n = strtok_r(NULL, " ", &save)) {
-		snprintf(path, sizeof(path), "%s/t-0/%s", f->path, n);
-		cr_assert_eq(unlink(path), 0);
-	}
-	free(names);
+	remove_segment(f, 0);
 	cr_assert_eq(verify(f, NULL).finding_cnt, 0);
 	fix_free(f);
 }

@@ -112,6 +112,23 @@ look_at_name(void *arg, const char *name)
 	return 0;
 }
 
+/* The segment that has the durable end is not there. Of an empty one nothing was promised: a start
+ * that was cut off had not made it yet, or had just set aside what else was in it. */
+static void
+without_end(struct pst_verifying *v)
+{
+	const struct pst_durable *end = &v->log.end;
+	int64_t reached = v->expected < 0 ? 0 : v->expected;
+	if (end->segment_bytes > 0 || reached != end->next_offset)
+		pst_verify_finding(v, NULL, 0,
+			"segment %" PRId64 ", which has the durable end, is missing",
+			end->segment_base);
+	else if (v->log.base_cnt > 0)
+		pst_verify_note(v, NULL, 0,
+			"segment %" PRId64 ", with nothing before the durable end, is missing",
+			end->segment_base);
+}
+
 static int
 verify_log(struct pst_verifying *v)
 {
@@ -142,11 +159,8 @@ verify_log(struct pst_verifying *v)
 		if (rc < 0)
 			return rc;
 	}
-	/* Before its first segment was made a mark promises nothing. */
-	if (!has_end && (log->end.next_offset > 0 || log->base_cnt > 0))
-		pst_verify_finding(v, NULL, 0,
-			"segment %" PRId64 ", which has the durable end, is missing",
-			log->end.segment_base);
+	if (!has_end)
+		without_end(v);
 	return 0;
 }
 
