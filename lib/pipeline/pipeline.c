@@ -9,7 +9,7 @@
 
 #define STOP_POLL_NS    500000
 #define END_LIMIT_NS    UINT64_C(3000000000) /* for the lcores' last turn */
-#define RECORD_LIMIT_NS UINT64_C(3000000000) /* for the ledger's last records */
+#define RECORD_NS_MIN   UINT64_C(3000000000) /* for the ledger's last records, however late */
 
 int
 pst_snapshot_init(struct pst_snapshot *snapshot, const struct pst_pipeline *pipeline)
@@ -452,6 +452,16 @@ await_phase(const struct pst_pipeline *p, enum pst_phase phase, uint64_t end_tsc
 	return true;
 }
 
+/* The ledger's last records: in what is left of the time. */
+static bool
+tell_ledger(struct pst_pipeline *p, uint64_t end_tsc)
+{
+	uint64_t now_tsc = pst_clock_tsc();
+	uint64_t left_ns = end_tsc > now_tsc ? pst_clock_duration_ns(end_tsc - now_tsc) : 0;
+
+	return pst_recorder_finish(p->recorder, pst_max_u64(left_ns, RECORD_NS_MIN));
+}
+
 enum pst_stop
 pst_pipeline_stop(
 	struct pst_pipeline *p, uint64_t limit_ns, void (*meanwhile)(void *arg), void *arg)
@@ -469,7 +479,7 @@ pst_pipeline_stop(
 		in_time = await_phase(p, phase, end_tsc, meanwhile, arg);
 		/* All is settled, and the writers go on until the end. */
 		if (phase == PST_PHASE_SYNC && in_time && p->recorder)
-			told = pst_recorder_finish(p->recorder, RECORD_LIMIT_NS);
+			told = tell_ledger(p, end_tsc);
 	}
 	atomic_store_explicit(&p->phase, PST_PHASE_END, memory_order_release); /* as above */
 	end_tsc = pst_clock_tsc() + pst_clock_ticks(END_LIMIT_NS);
