@@ -97,7 +97,7 @@ print_partition(const struct pst_verify_partition *p)
 			p->from, p->whole_to - 1);
 	else
 		printf("%s: nothing can be said", p->name);
-	if (p->to > p->from || p->wrong) {
+	if (p->to != p->from || p->wrong) {
 		print_ranges(p);
 		if (p->wrong)
 			printf("; then %s", p->wrong);

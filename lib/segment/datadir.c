@@ -422,7 +422,7 @@ pst_dir_claim(struct pst_datadir *dir, const char *name, struct pst_mark *mark, 
 		*mark = dir->marks[i];
 	} else {
 		/* An end that promises nothing, until recovery knows better. */
-		memset(&dir->marks[i], 0, sizeof(dir->marks[i]));
+		dir->marks[i] = (struct pst_mark){.unset = true};
 		snprintf(dir->marks[i].name, sizeof(dir->marks[i].name), "%s", name);
 		pst_live_add(dir->live, name, &dir->marks[i].end);
 		dir->mark_cnt++;
@@ -441,7 +441,7 @@ void
 pst_dir_recovered(struct pst_datadir *dir, int slot, const struct pst_durable *end)
 {
 	pst_live_publish(dir->live, (uint32_t)slot, end);
-	dir->marks[slot].clean = false;
+	dir->marks[slot].clean = dir->marks[slot].unset = false;
 }
 
 void

@@ -134,11 +134,14 @@ pst_durable_write(struct pst_durable_file *file, const struct pst_mark *marks, u
 	memset(h, 0, sizeof(*h));
 	memcpy(h->magic, DURABLE_MAGIC, sizeof(h->magic));
 	h->version_le = htole32(DURABLE_VERSION);
-	h->mark_cnt_le = htole32(cnt);
+	uint32_t kept_cnt = 0;
 	h->generation_le = htole64(generation);
-	for (uint32_t i = 0; i < cnt; i++)
-		mark_store(&stored[i], &marks[i]);
-	size_t len = sizeof(*h) + cnt * sizeof(*stored);
+	for (uint32_t i = 0; i < cnt; i++) {
+		if (!marks[i].unset)
+			mark_store(&stored[kept_cnt++], &marks[i]);
+	}
+	h->mark_cnt_le = htole32(kept_cnt);
+	size_t len = sizeof(*h) + kept_cnt * sizeof(*stored);
 	h->crc_le = htole32(pst_batch_crc32c(0, file->slot, len));
 
 	uint64_t pos = (generation & 1) * SLOT_BYTES;

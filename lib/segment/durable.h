@@ -16,6 +16,7 @@
 struct pst_mark {
 	char name[PST_LOG_DIR_NAME_BYTES];
 	struct pst_durable end;
+	bool unset; /* nobody knows its end yet: not kept, so that nobody takes it for empty */
 	/* The log was closed: nothing lies behind end, its indexes are complete, and the rest of
 	 * this struct says how they go on. */
 	bool clean;

@@ -112,20 +112,24 @@ look_at_name(void *arg, const char *name)
 	return 0;
 }
 
-/* The segment that has the durable end is not there. Of an empty one nothing was promised: a start
- * that was cut off had not made it yet, or had just set aside what else was in it. */
+/* The segment that has the durable end is not there. Only a start that was cut off leaves that:
+ * where it had just set all of it aside, it was the last one, and nothing in it was promised. */
 static void
 without_end(struct pst_verifying *v)
 {
-	const struct pst_durable *end = &v->log.end;
-	int64_t reached = v->expected < 0 ? 0 : v->expected;
-	if (end->segment_bytes > 0 || reached != end->next_offset)
+	const struct pst_reading *log = &v->log;
+	const struct pst_durable *end = &log->end;
+	if (log->base_cnt == 0 && end->next_offset == 0)
+		return; /* it is still to be made */
+	if (end->segment_bytes == 0 && v->expected == end->next_offset &&
+		log->bases[log->base_cnt - 1] < end->segment_base &&
+		pst_verify_set_aside(v, end->segment_base, end->segment_base))
+		pst_verify_note(v, NULL, 0,
+			"segment %" PRId64 " was set aside, and is made anew at the next start",
+			end->segment_base);
+	else
 		pst_verify_finding(v, NULL, 0,
 			"segment %" PRId64 ", which has the durable end, is missing",
-			end->segment_base);
-	else if (v->log.base_cnt > 0)
-		pst_verify_note(v, NULL, 0,
-			"segment %" PRId64 ", with nothing before the durable end, is missing",
 			end->segment_base);
 }
 

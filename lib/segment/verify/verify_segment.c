@@ -125,6 +125,23 @@ killed(const struct pst_verifying *v)
 	return v->log.source == PST_END_MARK || v->log.source == PST_END_SCAN;
 }
 
+/* Whether a start has taken the entry of closing away: it is gone, or, where the power went before
+ * the file's size was written, zeros. 1 or 0, or -errno. */
+static int
+compare_reopened(struct pst_disk *disk, int file, struct pst_image *image)
+{
+	static const struct pst_time_entry zeros;
+	size_t len = image->len;
+	int rc = pst_image_compare(disk, file, image, false);
+	if (rc != 0)
+		return rc;
+	rc = pst_image_add(image, &zeros, sizeof(zeros));
+	if (rc == 0)
+		rc = pst_image_compare(disk, file, image, false);
+	image->len = len;
+	return rc;
+}
+
 static int
 check_index(struct pst_verifying *v, int64_t base, enum pst_segment_file kind,
 	struct pst_image *image, enum index_state state)
@@ -156,9 +173,9 @@ check_index(struct pst_verifying *v, int64_t base, enum pst_segment_file kind,
 	if (rc == 0)
 		rc = pst_image_compare(
 			disk, file, &final, state == INDEX_LIVE || state == INDEX_LOOSE);
-	bool reopened = false;
-	if (rc == 0 && state == INDEX_LAST) {
-		rc = pst_image_compare(disk, file, image, false);
+	bool reopened = rc == 0 && state == INDEX_LAST;
+	if (reopened) {
+		rc = compare_reopened(disk, file, image);
 		reopened = rc == 1;
 	}
 	if (reopened)
@@ -215,8 +232,8 @@ check_tail(struct pst_verifying *v, const char *name, int file, uint64_t limit)
 	}
 }
 
-static bool
-set_aside(const struct pst_verifying *v, int64_t from, int64_t to)
+bool
+pst_verify_set_aside(const struct pst_verifying *v, int64_t from, int64_t to)
 {
 	for (uint32_t i = 0; i < v->damaged_cnt; i++) {
 		if (v->damaged[i] >= from && v->damaged[i] <= to)
@@ -235,7 +252,7 @@ check_follows(struct pst_verifying *v, const char *name, uint32_t i)
 	if (base < v->expected)
 		pst_verify_finding(v, name, 0,
 			"begins with offset %" PRId64 ", which the segment before has", base);
-	else if (set_aside(v, v->log.bases[i - 1], base))
+	else if (pst_verify_set_aside(v, v->log.bases[i - 1], base))
 		pst_verify_gap(v, name, v->expected,
 			"offsets %" PRId64 " to %" PRId64 " before it: damaged, set aside",
 			v->expected, base - 1);
@@ -305,7 +322,8 @@ pst_verify_segment(struct pst_verifying *v, uint32_t i)
 				log->end.next_offset);
 		check_tail(v, name, file, limit);
 	}
-	int ended = pst_verify_seal_end(v, last, good && rc == 0, set_aside(v, base, base));
+	int ended = pst_verify_seal_end(
+		v, last, good && rc == 0, pst_verify_set_aside(v, base, base));
 	rc = rc < 0 ? rc : ended;
 	v->totals->segment_cnt++;
 	v->totals->batch_cnt += v->seg.batch_cnt;

@@ -49,6 +49,9 @@ void pst_verify_note(struct pst_verifying *v, const char *name, uint64_t pos, co
 void pst_verify_gap(struct pst_verifying *v, const char *name, int64_t offset, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Whether something of a segment from .. to was set aside by a start. */
+bool pst_verify_set_aside(const struct pst_verifying *v, int64_t from, int64_t to);
+
 /* Segment i of v->log.bases. 0 or -errno. */
 int pst_verify_segment(struct pst_verifying *v, uint32_t i);
 
