@@ -7,9 +7,9 @@
 
 #include "base/clock.h"
 
-#define STOP_POLL_NS    500000
-#define END_LIMIT_NS    UINT64_C(3000000000) /* for the lcores' last turn */
-#define RECORD_NS_MIN   UINT64_C(3000000000) /* for the ledger's last records, however late */
+#define STOP_POLL_NS  500000
+#define END_LIMIT_NS  UINT64_C(3000000000) /* for the lcores' last turn */
+#define RECORD_NS_MIN UINT64_C(3000000000) /* for the ledger's last records, however late */
 
 int
 pst_snapshot_init(struct pst_snapshot *snapshot, const struct pst_pipeline *pipeline)
