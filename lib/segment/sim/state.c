@@ -185,7 +185,6 @@ recover(struct state *t)
 	struct sim_story *s = t->story;
 	struct sim_logs logs;
 	struct pst_diag diag;
-	check_as_found(t);
 	t->disk->changed = recovery_changed;
 	t->disk->arg = t;
 	t->change_cnt = 0;
@@ -230,6 +229,8 @@ recover_again(struct state *first, struct sim_disk *disk, int origin, bool after
 	size_t used = strlen(s->state);
 	snprintf(s->state + used, sizeof(s->state) - used, "; %s", sim_origin_name(origin));
 	t.at = after ? UINT32_MAX : 0;
+	if (origin != SIM_ORIGIN_AFTER_RECOVERY)
+		check_as_found(&t);
 	recover(&t);
 	count(s, origin);
 	bool same = !first->cached || origin == SIM_ORIGIN_AFTER_RECOVERY;
@@ -254,6 +255,9 @@ check_state(struct state *t, int origin)
 	/* A start makes some ten changes, and more where there is something to mend. */
 	t->at = 1 + (unsigned)sim_below(&t->chance, 12 + 10 * s->partition_cnt);
 	t->disk->unruly = s->unruly;
+	/* It takes its time, and nothing of it depends on what follows. */
+	if ((t->chance >> 32) % 4 == 0)
+		check_as_found(t);
 	recover(t);
 	count(s, origin);
 	if (t->disk && !s->failed)
