@@ -184,6 +184,15 @@ write_lock(struct pst_datadir *dir)
 }
 
 static int
+write_marks(struct pst_datadir *dir)
+{
+	int rc = pst_durable_write(&dir->durable, dir->marks, dir->mark_cnt);
+	if (rc < 0 && !dir->durable.failed && pst_dir_give_reserve(dir, -rc))
+		rc = pst_durable_write(&dir->durable, dir->marks, dir->mark_cnt);
+	return rc;
+}
+
+static int
 open_marks(struct pst_datadir *dir, uint64_t old_run_id, struct pst_diag *diag)
 {
 	struct pst_disk_stat st;
@@ -196,11 +205,19 @@ open_marks(struct pst_datadir *dir, uint64_t old_run_id, struct pst_diag *diag)
 		dir->marks_lost = true;
 	else if (rc < 0 && rc != -ENOENT)
 		goto fail;
-	merge_live(dir, &st, old_run_id);
 	rc = pst_durable_open(dir->disk, dir->fd, &dir->durable);
 	if (rc < 0)
 		goto fail;
-	dir->durable.generation = generation;
+	if (generation > 0) {
+		/* What a killed run wrote last may be in the page cache alone. The same once more,
+		 * to the same slot: the first checkpoint takes the other one, the last that is
+		 * surely on the drive. */
+		dir->durable.generation = generation - 1;
+		rc = write_marks(dir);
+		if (rc < 0)
+			goto fail_durable;
+	}
+	merge_live(dir, &st, old_run_id);
 	const struct pst_host *host = pst_disk_host(dir->disk);
 	dir->run_id = host->run_id(host) | 1; /* 0 means none */
 	rc = write_lock(dir);
@@ -337,9 +354,7 @@ pst_datadir_checkpoint(struct pst_datadir *dir)
 		if (dir->claimed[i] && pst_live_read(dir->live, i, &end, NULL))
 			dir->marks[i].end = end;
 	}
-	int rc = pst_durable_write(&dir->durable, dir->marks, dir->mark_cnt);
-	if (rc < 0 && !dir->durable.failed && pst_dir_give_reserve(dir, -rc))
-		rc = pst_durable_write(&dir->durable, dir->marks, dir->mark_cnt);
+	int rc = write_marks(dir);
 	for (uint32_t i = 0; rc == 0 && i < dir->mark_cnt; i++)
 		atomic_store_explicit(
 			&dir->kept_bases[i], dir->marks[i].end.segment_base, memory_order_relaxed);

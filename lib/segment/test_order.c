@@ -473,3 +473,56 @@ Test(order, recovery_syncs_before_it_publishes)
 	fix_free(f);
 	fault_fini(&fault);
 }
+
+/* Of a killed run nobody knows whether its last checkpoint got further than the page cache: the
+ * next one stands on it, not on the slot before. */
+Test(order, a_start_keeps_the_marks_that_it_read)
+{
+	struct fix *f = fix_new(false);
+	struct pst_log_config config = fix_log_config();
+	struct fault fault;
+	fix_open(f, &config);
+	for (int turn = 0; turn < 2; turn++) {
+		struct pst_diag diag;
+		append(f, 2, 300);
+		fix_rest(f);
+		cr_assert_eq(pst_datadir_checkpoint(f->dir), 0);
+		size_t len, before_len;
+		uint8_t *before = fix_file(f, "../penstock.durable", &before_len);
+		uint64_t slot = (f->dir->durable.generation & 1) * before_len / 2;
+
+		struct fix *copy = fix_snapshot(f, false);
+		fault_init(&fault);
+		fix_open_on(copy, &fault.disk, &config);
+		int file = copy->dir->durable.file;
+		unsigned same = fault_find(&fault, 0, FAULT_WRITE, true, file, NULL);
+		cr_assert_lt(same + 1, fault.event_cnt);
+		cr_assert_eq(fault.events[same].pos, slot);
+		cr_assert_eq(fault.events[same + 1].call, FAULT_SYNC);
+		cr_assert_eq(fault.events[same + 1].file, file);
+		unsigned first = fault_find(&fault, same + 1, FAULT_WRITE, true, file, NULL);
+		cr_assert_lt(first, fault.event_cnt);
+		cr_assert_neq(fault.events[first].pos, slot);
+		fix_free(copy);
+		fault_fini(&fault);
+
+		/* Not a byte of it is another until then. */
+		copy = fix_snapshot(f, false);
+		fault_init(&fault);
+		fault.calls = FAULT_SYNC;
+		fault.at = 2; /* the first is that of the directory */
+		fault.error = -EIO;
+		cr_assert_eq(fix_try_open(copy, &fault.disk, &config, &diag), -1);
+		cr_assert(strstr(diag.text, "cannot keep the durable marks"), "%s", diag.text);
+		same = fault_find(&fault, 0, FAULT_WRITE, true, -1, NULL);
+		cr_assert_eq(fault.events[same].pos, slot);
+		uint8_t *after = fix_file(copy, "../penstock.durable", &len);
+		cr_assert_eq(len, before_len);
+		cr_assert_arr_eq(after, before, len);
+		free(after);
+		free(before);
+		fix_free(copy);
+		fault_fini(&fault);
+	}
+	fix_free(f);
+}
