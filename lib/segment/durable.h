@@ -5,7 +5,9 @@
  *
  * Each checkpoint writes the older slot and syncs it; the slot with the higher generation whose
  * CRC is right counts. Both are allocated at creation, so a full disk cannot stop a checkpoint.
- * A mark is a lower bound: all below it was synced when it was taken. Little-endian. */
+ * A start first writes the slot that it read once more, where it was: what it read may be in the
+ * page cache alone, and the older slot the last that is on the drive. A mark is a lower bound: all
+ * below it was synced when it was taken. Little-endian. */
 #ifndef PST_DURABLE_H
 #define PST_DURABLE_H
 
