@@ -24,18 +24,19 @@ scrape_configs:
 """
 
 
-def connection(lab, port):
+def connection(lab, port, source="127.0.0.1"):
     """A TCP connection of namespace b to a port of its loopback."""
     link = lab.socket(lab.b, socket.AF_INET, socket.SOCK_STREAM)
     link.settimeout(PATIENCE_S)
+    link.bind((source, 0))
     link.connect(("127.0.0.1", port))
     return link
 
 
-def ask(lab, path, port=METRICS_PORT):
+def ask(lab, path, port=METRICS_PORT, **how):
     """(status, text) of a GET."""
     client = http.client.HTTPConnection("127.0.0.1", port)
-    client.sock = connection(lab, port)
+    client.sock = connection(lab, port, **how)
     try:
         client.request("GET", path, headers={"Connection": "close"})
         answer = client.getresponse()
@@ -55,8 +56,8 @@ def samples(text):
     return found
 
 
-def metrics(lab, port=METRICS_PORT):
-    status, text = ask(lab, "/metrics", port)
+def metrics(lab, port=METRICS_PORT, **how):
+    status, text = ask(lab, "/metrics", port, **how)
     check_equal(status, 200, f"status of /metrics ({text[:200]})")
     return samples(text)
 
