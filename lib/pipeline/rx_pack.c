@@ -48,6 +48,7 @@ open_seal(struct pst_rx *rx, struct pst_rx_open *open)
 	buf->wire_bytes = pst_batch_seal(open->encoder);
 	buf->sealed_tsc = PST_OBSERVES ? pst_clock_tsc() : 0;
 	open->buf = NULL;
+	rx->away_cnt++;
 	rx->batch_sealed_cnt++;
 	rx->batch_plain_bytes += pst_batch_plain_bytes(open->encoder);
 	/* The ring holds all of our batches: it cannot be full. */
@@ -125,6 +126,13 @@ pst_rx_pack(struct pst_rx *rx, struct pst_rx_queue *queue, uint16_t stream_idx,
 	return true;
 }
 
+static bool
+open_aged(const struct pst_rx *rx, const struct pst_batch_buf *buf)
+{
+	return rx->now_tsc - buf->arrivals[0].tsc >= rx->batch_age_max_tsc &&
+	       rx->away_cnt < rx->aged_away_max;
+}
+
 void
 pst_rx_seal_aged(struct pst_rx *rx, bool all)
 {
@@ -133,8 +141,7 @@ pst_rx_seal_aged(struct pst_rx *rx, bool all)
 			continue; /* shares the batches of another queue */
 		for (uint16_t s = 0; s < rx->profile->queue_stream_cnt; s++) {
 			struct pst_rx_open *open = &rx->queues[q].open[s];
-			if (open->buf && (all || rx->now_tsc - open->buf->arrivals[0].tsc >=
-							 rx->batch_age_max_tsc))
+			if (open->buf && (all || open_aged(rx, open->buf)))
 				open_seal(rx, open);
 		}
 	}
@@ -193,6 +200,7 @@ pst_rx_take_home(struct pst_rx *rx)
 				atomic_store_explicit(
 					&buf->state, PST_BATCH_HOME, memory_order_relaxed);
 				rx->home_stack[rx->home_cnt++] = buf;
+				rx->away_cnt--;
 			}
 		}
 	}

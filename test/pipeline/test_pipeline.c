@@ -177,6 +177,41 @@ Test(pipeline, what_was_shed_can_come_again)
 	bench_close(&b);
 }
 
+/* The writer stands still, and events come one by one, each older than a batch may be: a few
+ * batches go, then the open one takes them all. When the writer has caught up, age closes it. */
+Test(pipeline, a_trickle_needs_no_buffer_for_each_age)
+{
+	bench_open(&b, profile);
+	struct pst_rx *rx = b.pipeline.rx[0];
+	uint64_t age = rx->batch_age_max_tsc, began = pst_clock_tsc() - 60 * age;
+	uint32_t len = bench_frame(frame, PLAIN, "x", 1);
+
+	for (unsigned i = 0; i < 50; i++) {
+		rx->now_tsc = began + i * age;
+		pst_rx_frame(rx, &rx->queues[0], frame, len, 0);
+		pst_rx_seal_aged(rx, false);
+	}
+	struct pst_cell sum = bench_books(&b);
+	cr_assert_eq(sum.shed[PST_SHED_NO_BUFFER], 0);
+	cr_assert_eq(sum.in_flight, 50);
+	/* Eight, less one for each of three streams, and half of that. */
+	cr_assert_eq(rx->batch_sealed_cnt, 2);
+	cr_assert_eq(rx->away_cnt, 2);
+
+	struct pst_writer *w = b.pipeline.writers[0];
+	do {
+		pst_writer_turn(w);
+		pst_writer_flush(w);
+	} while (!pst_writer_idle(w));
+	cr_assert(pst_rx_take_home(rx));
+	cr_assert_eq(rx->away_cnt, 0);
+	pst_rx_seal_aged(rx, false);
+	cr_assert_eq(rx->batch_sealed_cnt, 3, "closed by age");
+	bench_settle(&b);
+	cr_assert_eq(bench_books(&b).stored, 50);
+	bench_close(&b);
+}
+
 /* A batch that could not be written comes home: the same. */
 Test(pipeline, what_could_not_be_written_can_come_again)
 {
