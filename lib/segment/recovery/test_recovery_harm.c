@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "segment/repair/repair.h"
 #include "segment/test_fault.h"
 #include "segment/test_fixture.h"
 #include "segment/verify/verify.h"
@@ -300,6 +301,75 @@ Test(recovery, old_batches_do_not_come_back)
 	cr_assert_eq(expect_true_records(f), 2 * CNT);
 	free(log);
 	fix_free(f);
+}
+
+static void
+ignore(void *arg, const struct pst_repair_item *item)
+{
+}
+
+static void
+repair(const struct fix *f)
+{
+	struct pst_repair_config config = {.data_dir = f->path, .apply = true, .say = ignore};
+	struct pst_repair_totals totals;
+	struct pst_diag diag;
+	cr_assert_eq(pst_repair(NULL, &config, &totals, &diag), 0, "%s", diag.text);
+}
+
+/* Damage with whole batches behind it, and no space for a copy: it stays where it is, and the log
+ * goes on behind what is good. Nobody takes the old batches for events whose offsets others have by
+ * now. */
+Test(recovery, damage_that_finds_no_space_is_left)
+{
+	uint64_t ends[CNT];
+	struct fix *origin = killed_log(CNT, MARKED, 300, ends);
+	struct pst_log_config config = fix_log_config();
+	struct pst_verify_totals totals;
+	size_t len, left_cnt = 0;
+	uint8_t *log = fix_file(origin, LOG0, &len);
+	log[ends[4] + 100] ^= 1;
+	fix_write_file(origin, LOG0, log, len);
+	for (unsigned n = 1;; n++) {
+		struct fix *f = fix_snapshot(origin, true);
+		struct fault fault;
+		struct pst_diag diag;
+		fault_init(&fault);
+		fault.calls = FAULT_WRITE;
+		fault.at = n;
+		fault.error = -ENOSPC;
+		int rc = fix_try_open(f, &fault.disk, &config, &diag);
+		bool reached = fault.failed_cnt > 0;
+		if (rc == 0 && fix_recovery_says(f, "no space to set")) {
+			char *text;
+			left_cnt++;
+			cr_assert_eq(f->recovery.next_offset, 10);
+			for (f->taken_cnt = 5; f->taken_cnt < CNT + 3;) {
+				fix_batch(f, 2, 300, 2000 + f->taken_cnt);
+				fix_append(f);
+			}
+			fix_rest(f);
+			unsigned next = 2 * (CNT + 3);
+			cr_assert_eq(fix_close(f), 0);
+			cr_assert_eq(expect_true_records(f), next);
+			FILE *out = open_memstream(&text, &len);
+			cr_assert_eq(pst_verify(f->path, out, &totals), 0);
+			fclose(out);
+			cr_assert(strstr(text, "damage that was not set aside"), "%s", text);
+			cr_assert_eq(totals.finding_cnt, 1, "%s", text);
+			free(text);
+			repair(f);
+			fix_expect_no_findings(f, "repaired");
+			cr_assert_eq(expect_true_records(f), next);
+		}
+		fix_free(f);
+		fault_fini(&fault);
+		if (!reached)
+			break;
+	}
+	cr_assert_gt(left_cnt, 0);
+	free(log);
+	fix_free(origin);
 }
 
 /* A recovery that stops at any call, and then another one. */

@@ -127,6 +127,14 @@ given_up(const struct sim_story *s, const char *text)
 	return (s->harmed || s->capacity_blocks > 0) && strcmp(text, "missing") == 0;
 }
 
+/* Whether it is damage that a start found no space to set aside. */
+static bool
+left_in_place(const struct sim_story *s, const char *text)
+{
+	return (s->harmed || s->capacity_blocks > 0) &&
+	       strstr(text, "damage that was not set aside");
+}
+
 struct findings {
 	const struct sim_story *story;
 	bool as_found; /* no start has looked at it */
@@ -139,7 +147,7 @@ take_finding(void *arg, const char *partition, const char *file, uint64_t pos, b
 {
 	struct findings *f = arg;
 	if (!harmless && !f->first[0] && !left_unreadable(f->story, text) &&
-		!(f->as_found && given_up(f->story, text)))
+		!left_in_place(f->story, text) && !(f->as_found && given_up(f->story, text)))
 		snprintf(f->first, FINDING_BYTES, "%s/%s:%llu: %s", partition, file ? file : "",
 			(unsigned long long)pos, text);
 }

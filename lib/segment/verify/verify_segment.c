@@ -55,9 +55,14 @@ walk(struct pst_verifying *v, const char *name, bool *trim, int64_t next_base, i
 		}
 		uint64_t pos = scan->batch_pos;
 		bool unreadable = seg->result == PST_SCAN_IO;
-		if (!unreadable && next_base == seg->next_offset &&
-			pst_scan_zeros(scan, pos) == 1) {
-			*trim = true;
+		if (!unreadable && next_base == seg->next_offset) {
+			/* The log goes on in the next segment: nothing of this belongs to it. */
+			*trim = pst_scan_zeros(scan, pos) == 1;
+			if (!*trim)
+				pst_verify_finding(v, name, pos,
+					"%" PRIu64 " bytes behind its last event: damage that was "
+					"not set aside",
+					scan->limit - pos);
 			return good;
 		}
 		good = false;
