@@ -82,7 +82,7 @@ class Context:
     def __init__(self, args):
         self.full = args.full
         self.seed = args.seed
-        self.named = bool(args.suite)
+        self.chosen = args.suite
         self.count = Count()
         self.built = {}
 
@@ -298,11 +298,15 @@ def suite_port(ctx):
     run_meson(ctx, "build", "port", {})
 
 
+def is_program(path):
+    return path.is_file() and os.access(path, os.X_OK)
+
+
 def run_programs(ctx, suite):
     directory = TOP / "test" / suite
-    programs = sorted(
-        p for p in directory.glob("*") if p.is_file() and os.access(p, os.X_OK)
-    ) if directory.is_dir() else []
+    programs = [p for p in sorted(directory.glob("*")) if is_program(p)]
+    if ctx.chosen and suite not in ctx.chosen:
+        programs = [p for p in programs if f"{suite}/{p.name}" in ctx.chosen]
     if not programs:
         ctx.count.skip(suite, f"test/{suite} holds no program")
         return
@@ -383,7 +387,7 @@ def suite_soak(ctx):
 def suite_planted(ctx):
     """bugs put in on purpose: each turns a named test red (some; all when named, or with --full)"""
     os.environ.pop("PST_SAMPLE", None)
-    if not ctx.full and not ctx.named:
+    if not ctx.full and not ctx.chosen:
         os.environ["PST_SAMPLE"] = str(PLANTED_SAMPLE)
         print(f"  {PLANTED_SAMPLE} of them, chosen by the seed; scripts/test planted takes all")
     run_programs(ctx, "planted")
@@ -516,7 +520,7 @@ def arguments():
     parser = argparse.ArgumentParser(
         prog="scripts/test",
         description="Installs what is missing, builds, and runs the tests. All suites at CI "
-        "size, unless some are named. Ends with a line 'N passed, N failed, N skipped'; exit "
+        "size, unless some are named, or programs of them, as in crash/kill. Ends with a line 'N passed, N failed, N skipped'; exit "
         "status 0 if something passed and nothing failed.",
     )
     parser.add_argument("suite", nargs="*", metavar="SUITE", help="see --list")
@@ -525,8 +529,11 @@ def arguments():
     parser.add_argument("--seed", type=int, help="of what is random (default: a new one)")
     args = parser.parse_args()
     for suite in args.suite:
-        if suite not in SUITES:
+        name, slash, program = suite.partition("/")
+        if name not in SUITES:
             parser.error(f"{suite}: no such suite; there are {' '.join(SUITES)}")
+        if slash and not is_program(TOP / "test" / name / program):
+            parser.error(f"{suite}: no such program in test/{name}")
     if args.seed is None:
         args.seed = random.randrange(1, 1 << 31)
     return args
@@ -542,7 +549,7 @@ def main():
     count = ctx.count
     print(f"seed {args.seed}", flush=True)
     for name, run in SUITES.items():
-        if args.suite and name not in args.suite:
+        if args.suite and name not in (suite.partition("/")[0] for suite in args.suite):
             continue
         before = (count.passed, len(count.failed), len(count.skipped))
         started = time.monotonic()
