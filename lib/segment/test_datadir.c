@@ -1,5 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -168,6 +170,18 @@ Test(datadir, a_read_only_filesystem_is_refused)
 	fix_remove(path);
 }
 
+/* The marks for live readers have their memory before anybody writes one: there is no room for a
+ * signal later. */
+Test(datadir, full_shared_memory_is_refused)
+{
+	char path[128];
+	if (!fix_private_mounts() || mount("none", "/dev/shm", "tmpfs", 0, "size=64k") != 0)
+		cr_skip_test("cannot mount a tmpfs here: %s", strerror(errno));
+	fix_path(path, false);
+	expect_refused(path, "/dev/shm): No space left on device");
+	fix_remove(path);
+}
+
 Test(datadir, partitions_keep_their_numbers)
 {
 	char path[128], file[160];
@@ -267,6 +281,25 @@ Test(datadir, marks_survive_harm_to_either_slot)
 	fix_free(f);
 }
 
+/* A disk that is full later has room for marks in any case. */
+Test(datadir, marks_have_their_blocks_in_advance)
+{
+	struct fix *f = fix_new(false);
+	struct pst_log_config config = fix_log_config();
+	struct stat before, after;
+	char path[256];
+	fix_open(f, &config);
+	snprintf(path, sizeof(path), "%s/penstock.durable", f->path);
+	cr_assert_eq(stat(path, &before), 0);
+	cr_assert_geq(512 * before.st_blocks, before.st_size);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(pst_datadir_checkpoint(f->dir), 0);
+	cr_assert_eq(stat(path, &after), 0);
+	cr_assert_eq(after.st_size, before.st_size);
+	cr_assert_eq(after.st_blocks, before.st_blocks);
+	fix_free(f);
+}
+
 /* rm or mv under a running daemon: what it acknowledges from now on nobody would find. */
 static void
 lose_it(const char *command)
@@ -339,6 +372,66 @@ Test(datadir, one_writer_a_partition)
 	config.topic = "..";
 	cr_assert_eq(pst_appender_add(f->app, &config, &recovery, &diag), -1);
 	fix_free(f);
+}
+
+#define MIXED_READS 200000
+
+struct mixing {
+	struct pst_live *live;
+	_Atomic bool over;
+};
+
+/* An end of which every field says the same number. */
+static struct pst_durable
+end_of_one(uint64_t n)
+{
+	struct pst_durable end = {.next_offset = (int64_t)n,
+		.segment_base = (int64_t)n,
+		.segment_bytes = n,
+		.linked = n & 1};
+	memset(&end.first, (int)(n & 0xff), sizeof(end.first));
+	memset(&end.link, (int)(n & 0xff), sizeof(end.link));
+	return end;
+}
+
+static void *
+publish(void *arg)
+{
+	struct mixing *m = arg;
+	for (uint64_t n = 1; !atomic_load(&m->over); n++) {
+		struct pst_durable end = end_of_one(n);
+		pst_live_publish(m->live, 0, &end);
+	}
+	return NULL;
+}
+
+/* A reader gets an end as it was at one time, however fast it goes on meanwhile. */
+Test(datadir, shared_marks_are_never_mixed)
+{
+	struct mixing m = {0};
+	struct pst_disk_stat st = {0};
+	struct pst_durable end = end_of_one(0);
+	pthread_t thread;
+	uint64_t seen = 0, changed = 0;
+	cr_assert_eq(pst_live_create(&st, 1, false, &m.live), 0);
+	pst_live_add(m.live, "t-0", &end);
+	cr_assert_eq(pthread_create(&thread, NULL, publish, &m), 0);
+	for (unsigned i = 0; i < MIXED_READS || changed < MIXED_READS / 100; i++) {
+		if (!pst_live_read(m.live, 0, &end, NULL))
+			continue; /* it went on each time: what it was is not known */
+		struct pst_durable one = end_of_one(end.segment_bytes);
+		cr_assert_eq(end.next_offset, one.next_offset);
+		cr_assert_eq(end.segment_base, one.segment_base);
+		cr_assert_eq(end.linked, one.linked);
+		cr_assert_arr_eq(&end.first, &one.first, sizeof(one.first));
+		cr_assert_arr_eq(&end.link, &one.link, sizeof(one.link));
+		cr_assert_geq(end.segment_bytes, seen);
+		changed += end.segment_bytes > seen;
+		seen = end.segment_bytes;
+	}
+	atomic_store(&m.over, true);
+	cr_assert_eq(pthread_join(thread, NULL), 0);
+	pst_live_remove(m.live);
 }
 
 Test(datadir, shared_marks_belong_to_the_run)
