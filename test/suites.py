@@ -520,8 +520,8 @@ def arguments():
     parser = argparse.ArgumentParser(
         prog="scripts/test",
         description="Installs what is missing, builds, and runs the tests. All suites at CI "
-        "size, unless some are named, or programs of them, as in crash/kill. Ends with a line 'N passed, N failed, N skipped'; exit "
-        "status 0 if something passed and nothing failed.",
+        "size, unless some are named, or programs of them, as in crash/kill. Ends with a line "
+        "'N passed, N failed, N skipped'; exit status 0 if something passed and nothing failed.",
     )
     parser.add_argument("suite", nargs="*", metavar="SUITE", help="see --list")
     parser.add_argument("--list", action="store_true", help="name the suites")

@@ -133,7 +133,7 @@ build_batches(struct pst_rx *rx)
 	uint32_t cnt = rx->profile->batch_buffer_cnt;
 	uint32_t port_queue_cnt = rx->queue_cnt - (rx->ksock != NULL);
 
-	rx->aged_away_max = (cnt - port_queue_cnt * rx->profile->queue_stream_cnt) / 2;
+	rx->aged_at_writer_max = (cnt - port_queue_cnt * rx->profile->queue_stream_cnt) / 2;
 	rx->batches = take(cnt * sizeof(*rx->batches));
 	rx->home_stack = take(cnt * sizeof(*rx->home_stack));
 	if (!rx->batches || !rx->home_stack)

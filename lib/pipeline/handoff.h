@@ -52,7 +52,8 @@ struct pst_account {
 
 /* Records of a batch that arrived within the same sixteenth of the batch's age, from tsc on: so
  * much at most is a record's latency said to be longer than it was. Only where a batch stays open
- * longer, since too many are away, are the last ones said to wait as long as the oldest of them. */
+ * longer, since too many are with the writer, are the last ones said to wait as long as the oldest
+ * of them. */
 struct pst_arrival {
 	uint64_t tsc;
 	uint32_t record_first; /* of the batch; up to the next arrival's */

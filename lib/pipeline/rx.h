@@ -80,10 +80,10 @@ struct pst_rx {
 	struct pst_rx_queue *queues;
 	uint16_t none_listener_idx; /* the books' listener for frames of none */
 	uint64_t batch_age_max_tsc;
-	/* Age closes a batch only while fewer than this are away: the other half of what is not
-	 * kept for open ones is for batches that are full. A drive that pauses then costs a trickle
-	 * of events no buffer each batch_age_max_tsc. 2 .. batch_cnt */
-	uint32_t aged_away_max;
+	/* Age closes a batch only while fewer than this are with the writer: the other half of what
+	 * is not kept for open ones is for batches that are full. A drive that pauses then costs a
+	 * trickle of events no buffer each batch_age_max_tsc. 2 .. batch_cnt / 2 */
+	uint32_t aged_at_writer_max;
 	uint8_t *linear; /* 64 KiB and headers, for chained mbufs */
 
 	/* hand-over */
@@ -93,7 +93,7 @@ struct pst_rx {
 	uint32_t batch_cnt;
 	struct pst_batch_buf **home_stack; /* empty ones in hand */
 	uint32_t home_cnt;
-	uint32_t away_cnt; /* closed, not yet home again */
+	uint32_t at_writer_cnt; /* closed, not yet home again */
 	struct rte_ring
 		*handoff_out[PST_RX_LCORES_MAX]; /* [owner]: we produce; NULL for ourselves */
 	struct rte_ring *handoff_in[PST_RX_LCORES_MAX];      /* [from]: we consume */
@@ -151,7 +151,8 @@ void pst_rx_forwarded(struct pst_rx *rx, struct pst_forward *forward);
 /* False: no buffer; the caller books the shed. Booked: the stream's routed_in or internal. */
 bool pst_rx_pack(struct pst_rx *rx, struct pst_rx_queue *queue, uint16_t stream_idx,
 	const struct pst_record *record, uint32_t cell_idx, enum pst_account_kind kind);
-/* Closes what is as old as it may be; all: whatever its age, and however many are away. */
+/* Closes what is as old as it may be; all: whatever its age, and however many are with the writer.
+ */
 void pst_rx_seal_aged(struct pst_rx *rx, bool all);
 /* Takes back empty batches and forwards; reopens the sequence numbers of failed ones. True if any
  * came. */

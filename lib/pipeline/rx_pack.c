@@ -48,7 +48,7 @@ open_seal(struct pst_rx *rx, struct pst_rx_open *open)
 	buf->wire_bytes = pst_batch_seal(open->encoder);
 	buf->sealed_tsc = PST_OBSERVES ? pst_clock_tsc() : 0;
 	open->buf = NULL;
-	rx->away_cnt++;
+	rx->at_writer_cnt++;
 	rx->batch_sealed_cnt++;
 	rx->batch_plain_bytes += pst_batch_plain_bytes(open->encoder);
 	/* The ring holds all of our batches: it cannot be full. */
@@ -130,7 +130,7 @@ static bool
 open_aged(const struct pst_rx *rx, const struct pst_batch_buf *buf)
 {
 	return rx->now_tsc - buf->arrivals[0].tsc >= rx->batch_age_max_tsc &&
-	       rx->away_cnt < rx->aged_away_max;
+	       rx->at_writer_cnt < rx->aged_at_writer_max;
 }
 
 void
@@ -200,7 +200,7 @@ pst_rx_take_home(struct pst_rx *rx)
 				atomic_store_explicit(
 					&buf->state, PST_BATCH_HOME, memory_order_relaxed);
 				rx->home_stack[rx->home_cnt++] = buf;
-				rx->away_cnt--;
+				rx->at_writer_cnt--;
 			}
 		}
 	}

@@ -196,7 +196,7 @@ Test(pipeline, a_trickle_needs_no_buffer_for_each_age)
 	cr_assert_eq(sum.in_flight, 50);
 	/* Eight, less one for each of three streams, and half of that. */
 	cr_assert_eq(rx->batch_sealed_cnt, 2);
-	cr_assert_eq(rx->away_cnt, 2);
+	cr_assert_eq(rx->at_writer_cnt, 2);
 
 	struct pst_writer *w = b.pipeline.writers[0];
 	do {
@@ -204,7 +204,7 @@ Test(pipeline, a_trickle_needs_no_buffer_for_each_age)
 		pst_writer_flush(w);
 	} while (!pst_writer_idle(w));
 	cr_assert(pst_rx_take_home(rx));
-	cr_assert_eq(rx->away_cnt, 0);
+	cr_assert_eq(rx->at_writer_cnt, 0);
 	pst_rx_seal_aged(rx, false);
 	cr_assert_eq(rx->batch_sealed_cnt, 3, "closed by age");
 	bench_settle(&b);
